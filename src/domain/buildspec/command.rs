@@ -1,0 +1,338 @@
+//! What does a command do to docker, once `sudo`, `sh -c`, `timeout` and the like are taken off it?
+
+use super::docker::{self, Action, Registry};
+use super::login::Shell;
+use super::refusal::Hidden;
+use super::shell::{self, Call, Unreadable};
+use super::windows;
+use super::word::{Variables, Word};
+
+/// Wrappers within wrappers.
+const DEEPEST: usize = 8;
+
+/// Words that a command must hold to be worth parsing: it may touch docker.
+const TOOLS: [&str; 14] = [
+    "docker",
+    "podman",
+    "buildah",
+    "nerdctl",
+    "sam",
+    "pack",
+    "earth",
+    "bazel",
+    "localstack",
+    "kind",
+    "k3d",
+    "skaffold",
+    "mirror",
+    "buildx",
+];
+
+/// Words without which none of these tools pulls, logs in or starts the daemon. `docker tag` and `docker push`, the
+/// most frequent commands of all, need no parsing.
+const VERBS: [&str; 17] = [
+    "build", "pull", "run", "create", "up", "bake", "log", "dockerd", "start", "mirror", "deploy", "install", "local",
+    "dev", "test", "bud", "+",
+];
+
+/// One thing that a script does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Deed {
+    /// It touches docker, or might.
+    Does(Action),
+    /// It gives a variable a value.
+    Sets(String),
+}
+
+/// Whether a command may pull, log in or set a variable: the others need no parsing.
+pub(super) fn is_worth_reading(script: &str) -> bool {
+    let lower = script.to_lowercase();
+    let assigns = lower.split_whitespace().next().is_some_and(|word| word == "export" || word.contains('='));
+    let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    assigns || has(&TOOLS) && has(&VERBS)
+}
+
+/// Whether it names docker anywhere, be it in a comment or a text.
+pub(super) fn speaks_of_docker(script: &str) -> bool {
+    let lower = script.to_lowercase();
+    ["docker", "podman", "buildah"].iter().any(|tool| lower.contains(tool))
+}
+
+/// What a script does, in order.
+pub(super) fn deeds(script: &str, shell: Shell, variables: &mut Variables) -> Result<Vec<Deed>, Unreadable> {
+    let calls = match shell {
+        Shell::Sh => shell::read(script)?,
+        Shell::PowerShell | Shell::Cmd => windows::read(script, shell),
+    };
+    let mut deeds = Vec::new();
+    for call in &calls {
+        deeds_of(call, variables, DEEPEST, &mut deeds)?;
+    }
+    Ok(deeds)
+}
+
+fn deeds_of(call: &Call, variables: &mut Variables, depth: usize, deeds: &mut Vec<Deed>) -> Result<(), Unreadable> {
+    if depth == 0 {
+        return Err(Unreadable);
+    }
+    for (name, value) in &call.assignments {
+        variables.set(name, value.clone());
+        deeds.push(Deed::Sets(name.clone()));
+    }
+    if sets_a_mirror(call) {
+        deeds.push(Deed::Does(Action::Mirror));
+    }
+    let words: Vec<String> = call.words.iter().map(|word| variables.resolve(word)).collect();
+    let Some((program, arguments)) = words.split_first() else {
+        return Ok(());
+    };
+    match inner(&program_name(program), arguments, call) {
+        Inner::Script(script) => {
+            for call in shell::read(&script)? {
+                deeds_of(&call, variables, depth - 1, deeds)?;
+            }
+        }
+        Inner::Command(skipped) => {
+            let words = call.words.get(skipped..).unwrap_or_default().to_vec();
+            let assignments = Vec::new();
+            let input = call.input.clone();
+            deeds_of(&Call { assignments, words, input }, variables, depth - 1, deeds)?;
+        }
+        Inner::Itself => deeds.extend(action(&program_name(program), program, arguments).map(Deed::Does)),
+    }
+    Ok(())
+}
+
+/// What a command that only runs another runs.
+enum Inner {
+    /// A script in one word.
+    Script(String),
+    /// The command from this word on.
+    Command(usize),
+    /// It is no such command.
+    Itself,
+}
+
+fn inner(program: &str, arguments: &[String], call: &Call) -> Inner {
+    let after = |flags: &[&str], extra: usize| {
+        let rest = docker::skip_flags(arguments, flags);
+        let assignments = rest.iter().take_while(|word| is_assignment(word)).count();
+        Inner::Command(1 + arguments.len() - rest.len() + assignments + extra)
+    };
+    match program {
+        "sudo" | "doas" => after(&["-u", "--user", "-g", "--group", "-h", "-p", "-C", "-T", "-r", "-t", "-U"], 0),
+        "env" => after(&["-u", "--unset", "-C", "--chdir", "-S"], 0),
+        "time" | "nohup" | "exec" | "command" | "builtin" | "setsid" | "unbuffer" | "chronic" => after(&["-a"], 0),
+        "nice" | "ionice" | "stdbuf" => after(&["-n", "-c", "-p", "-i", "-o", "-e"], 0),
+        "timeout" | "gtimeout" => after(&["-s", "--signal", "-k", "--kill-after"], 1),
+        "xargs" => after(&["-n", "-P", "-I", "-L", "-d", "-s", "-E", "-a"], 0),
+        "sh" | "bash" | "dash" | "ash" | "zsh" | "ksh" => shell_script(arguments, call),
+        "eval" => Inner::Script(call.words.iter().skip(1).map(|word| word.script() + " ").collect()),
+        _ if wraps(program) => {
+            arguments.iter().position(|word| is_docker(word)).map_or(Inner::Itself, |at| Inner::Command(at + 1))
+        }
+        "kubectl" | "docker" | "echo" => Inner::Itself,
+        // `aws-vault exec ci -- docker build .`, `find -exec docker build {} ;`
+        _ => arguments
+            .windows(2)
+            .position(|pair| matches!(pair[0].as_str(), "--" | "-exec" | "-execdir") && is_docker(&pair[1]))
+            .map_or(Inner::Itself, |at| Inner::Command(at + 2)),
+    }
+}
+
+/// `bash -lc SCRIPT`, or a here document that bash reads.
+fn shell_script(arguments: &[String], call: &Call) -> Inner {
+    let is_command_flag = |word: &String| word.starts_with('-') && !word.starts_with("--") && word.ends_with('c');
+    if let Some(at) = arguments.iter().position(is_command_flag) {
+        let script = call.words.get(at + 2).map(Word::script);
+        return script.map_or(Inner::Itself, Inner::Script);
+    }
+    match &call.input {
+        Some(input) if arguments.iter().all(|word| word.starts_with('-')) => Inner::Script(input.clone()),
+        _ => Inner::Itself,
+    }
+}
+
+/// Helpers that repeat or guard the command in their arguments.
+fn wraps(program: &str) -> bool {
+    ["retry", "backoff", "repeat", "attempt"].iter().any(|part| program.contains(part))
+        || matches!(program, "parallel" | "watch" | "flock" | "travis_wait" | "with_backoff")
+}
+
+fn is_docker(word: &str) -> bool {
+    matches!(program_name(word).as_str(), "docker" | "docker-compose")
+}
+
+fn is_assignment(word: &str) -> bool {
+    word.split_once('=')
+        .is_some_and(|(name, _)| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_'))
+}
+
+/// The program without its folder. A variable whose name has docker in it is docker.
+fn program_name(word: &str) -> String {
+    let lower = word.to_lowercase();
+    if lower.starts_with("${") && lower.ends_with('}') && lower.contains("docker") && !lower.contains('/') {
+        return if lower.contains("compose") { "docker-compose" } else { "docker" }.to_string();
+    }
+    let name = word.rsplit(['/', '\\']).next().unwrap_or(word);
+    name.trim_end_matches(".exe").to_string()
+}
+
+fn sets_a_mirror(call: &Call) -> bool {
+    let has = |text: &str| text.contains("registry-mirror");
+    call.words.iter().any(|word| has(&word.script())) || call.input.as_deref().is_some_and(has)
+}
+
+/// What a command does that runs no other.
+fn action(program: &str, path: &str, arguments: &[String]) -> Option<Action> {
+    let first = arguments.first().map(String::as_str).unwrap_or_default();
+    let has = |words: &[&str]| arguments.iter().any(|argument| words.contains(&argument.as_str()));
+    Some(match program {
+        "docker" if path.starts_with("/etc/init.d/") => Action::Daemon,
+        "docker" => docker::docker(arguments),
+        "docker-compose" => docker::compose(arguments),
+        "docker-buildx" | "buildx" => docker::buildx(arguments),
+        "podman" | "buildah" | "nerdctl" if has(&["build", "bud", "pull", "run", "from", "create", "compose"]) => {
+            Action::OwnPull
+        }
+        "sam" if first == "build" && has(&["-u", "--use-container"]) => Action::Pull(Registry::Unknown),
+        "sam" if first == "local" => Action::Pull(Registry::Unknown),
+        "pack" if first == "build" => Action::Pull(Registry::Unknown),
+        "earthly" | "earth" if arguments.iter().any(|word| word.contains('+')) => Action::Pull(Registry::Unknown),
+        "bazel" | "bazelisk" if builds_an_image(arguments) => Action::Pull(Registry::Unknown),
+        "localstack" if has(&["start"]) => Action::Pull(Registry::Hub),
+        "kind" | "k3d" if has(&["create"]) => Action::Pull(Registry::Hub),
+        "skaffold" if has(&["build", "run", "dev"]) => Action::Pull(Registry::Unknown),
+        "dockerd" | "dockerd-entrypoint.sh" | "start-dockerd" => Action::Daemon,
+        "sh" | "bash" | "." | "source" if program_name(first).starts_with("dockerd") => Action::Daemon,
+        "service" if first == "docker" && has(&["start"]) => Action::Daemon,
+        "systemctl" if has(&["start"]) && has(&["docker", "docker.service"]) => Action::Daemon,
+        _ => return hidden(program, path, arguments).map(Action::Calls),
+    })
+}
+
+fn builds_an_image(arguments: &[String]) -> bool {
+    let verbs = ["build", "run", "test"];
+    arguments.iter().any(|word| verbs.contains(&word.as_str()))
+        && arguments.iter().any(|word| ["image", "docker", "container", "push"].iter().any(|part| word.contains(part)))
+}
+
+/// Whether this calls something of the source that may do anything.
+fn hidden(program: &str, path: &str, arguments: &[String]) -> Option<Hidden> {
+    let first = arguments.first().map(String::as_str).unwrap_or_default();
+    let is_script = |word: &str| {
+        [".sh", ".bash", ".py", ".ps1", ".rb", ".js", ".ts", ".pl", ".cmd", ".bat"]
+            .iter()
+            .any(|end| word.ends_with(end))
+    };
+    match program {
+        "make" | "gmake" | "just" | "task" | "rake" | "invoke" | "inv" | "mage" => Some(Hidden::Make),
+        "npm" | "yarn" | "pnpm" | "npx" | "mvn" | "mvnw" | "gradle" | "gradlew" | "sbt" | "tox" | "nox" | "pytest"
+        | "cdk" | "sam" | "serverless" | "sls" | "copilot" | "ansible-playbook" | "terraform" | "go" | "cargo"
+        | "dotnet" | "packer" | "molecule" | "poetry" | "uv" | "pipenv" | "bazel" | "bazelisk" => {
+            Some(Hidden::BuildTool)
+        }
+        "su" | "runuser" | "gosu" => Some(Hidden::Elsewhere),
+        "." | "source" | "sh" | "bash" | "dash" | "ash" | "zsh" => Some(Hidden::Script),
+        "python" | "python3" | "node" | "ruby" | "perl" | "powershell" | "pwsh"
+            if !first.starts_with('-') || is_script(first) =>
+        {
+            Some(Hidden::Script)
+        }
+        _ if is_script(program) || path.starts_with("./") || path.starts_with("../") => Some(Hidden::Script),
+        _ if path.starts_with("${CODEBUILD_SRC_DIR") => Some(Hidden::Script),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a script does to docker.
+    fn actions(script: &str) -> Vec<Action> {
+        let deeds = deeds(script, Shell::Sh, &mut Variables::default()).unwrap();
+        let actions = deeds.into_iter().filter_map(|deed| match deed {
+            Deed::Does(action) => Some(action),
+            Deed::Sets(_) => None,
+        });
+        actions.collect()
+    }
+
+    const BUILDS: Action = Action::Pull(Registry::Unknown);
+
+    #[test]
+    fn what_only_runs_another_command_is_looked_through() {
+        for script in [
+            "sudo -E -u root docker build .",
+            "env -u A B=c docker build .",
+            "timeout -k 5 60 docker build .",
+            "nice -n 10 nohup docker build .",
+            "bash -lc 'cd x && docker build .'",
+            "sh -exc \"docker build $DIR\"",
+            "bash <<'EOF'\ndocker build .\nEOF",
+            "bash <<< 'docker build .'",
+            "eval \"docker build .\"",
+            "eval docker build .",
+            "./ci/retry.sh 3 docker build .",
+            "aws-vault exec ci -- docker build .",
+            "ls | xargs -n 1 docker build",
+            "find . -name Dockerfile -exec docker build -f {} . \\;",
+            "/usr/bin/docker build .",
+            "${DOCKER} build .",
+            "D=docker; $D build .",
+        ] {
+            assert_eq!(actions(script), [BUILDS], "{script}");
+        }
+    }
+
+    #[test]
+    fn words_about_docker_do_nothing() {
+        for script in [
+            "echo docker build .",
+            "echo \"Building: docker build .\"",
+            "printf '%s' 'docker login'",
+            "apt-get install -y docker",
+            "cat > build.txt <<EOF\ndocker build .\nEOF",
+            "# docker build .",
+            "ssh host docker build .",
+            "kubectl exec pod -- docker build .",
+            "pip install docker",
+        ] {
+            assert_eq!(actions(script), [], "{script}");
+        }
+    }
+
+    #[test]
+    fn images_are_followed_through_variables() {
+        assert_eq!(actions("A=public.ecr.aws; B=$A/x; docker pull $B:1"), [Action::Pull(Registry::Other)]);
+        assert_eq!(actions("A=node; docker pull ${A}"), [Action::Pull(Registry::Hub)]);
+        assert_eq!(actions("docker pull $(cat image)"), [BUILDS]);
+        let doubling = format!("a=x; {} docker pull $a", "a=$a$a; ".repeat(40));
+        assert_eq!(actions(&doubling).len(), 1);
+    }
+
+    #[test]
+    fn daemons_mirrors_and_other_tools_are_known() {
+        for (script, action) in [
+            ("nohup /usr/local/bin/dockerd --host=unix:///var/run/docker.sock &", Action::Daemon),
+            ("bash /usr/local/bin/dockerd-entrypoint.sh", Action::Daemon),
+            ("sudo systemctl start docker", Action::Daemon),
+            ("/etc/init.d/docker start", Action::Daemon),
+            ("echo '{\"registry-mirrors\": []}' > /etc/docker/daemon.json", Action::Mirror),
+            ("docker-compose -f a.yml up -d", BUILDS),
+            ("podman build .", Action::OwnPull),
+            ("sam build --use-container", BUILDS),
+            ("earthly --push +image", BUILDS),
+            ("bazel run //app:image_push", BUILDS),
+            ("kind create cluster", Action::Pull(Registry::Hub)),
+            ("make image", Action::Calls(Hidden::Make)),
+            ("npm run image", Action::Calls(Hidden::BuildTool)),
+            ("./ci/build", Action::Calls(Hidden::Script)),
+            (". ci/env", Action::Calls(Hidden::Script)),
+            ("su - builder -c 'docker build .'", Action::Calls(Hidden::Elsewhere)),
+        ] {
+            assert_eq!(actions(script), [action], "{script}");
+        }
+    }
+}

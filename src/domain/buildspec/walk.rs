@@ -1,0 +1,247 @@
+//! What do the commands do, in the order in which they run, up to the first that pulls from Docker Hub?
+
+use super::command::{self, Deed};
+use super::docker::{Action, Registry};
+use super::document::Document;
+use super::login::Login;
+use super::outline::{self, Item, Outline, Spot};
+use super::refusal::{Hidden, Inside, Refusal, Unsupported};
+use super::word::{Variables, Word};
+use super::{Placement, Spare};
+
+/// The first command that pulls.
+#[derive(Clone, Copy)]
+pub(super) struct Pull {
+    /// Its phase's number.
+    pub(super) phase: usize,
+    /// Its number in that phase.
+    pub(super) item: usize,
+    /// What the same command does before, so that nothing above it helps.
+    pub(super) inside: Option<Inside>,
+}
+
+/// The command that a login has to stand before; or what speaks against one.
+pub(super) fn first_pull(document: &Document, outline: &Outline<'_>, login: &Login) -> Result<Pull, Placement> {
+    let walk = Walk::new(document, outline, login).run()?;
+    let Some(pull) = walk.anchor.filter(|_| walk.needed) else {
+        return Err(walk.without_pull());
+    };
+    if let Some((line, column)) = walk.unknown_login {
+        return Err(Placement::Refused(Refusal::UnknownRegistryLogin { line, column }));
+    }
+    if let Some((name, (line, column))) = walk.variable_in_use {
+        return Err(Placement::Refused(Refusal::VariableInUse { name, line, column }));
+    }
+    Ok(pull)
+}
+
+/// Follows the commands in the order in which they run, up to the first that pulls from Docker Hub or might.
+struct Walk<'a> {
+    document: &'a Document,
+    outline: &'a Outline<'a>,
+    login: &'a Login,
+    variables: Variables,
+    /// The login that is in force: its phase and its item.
+    logged_in: Option<(usize, usize)>,
+    /// The first command that pulls since the last logout or start of the daemon.
+    anchor: Option<Pull>,
+    /// Whether a command pulls from Docker Hub or might.
+    needed: bool,
+    unknown_login: Option<Spot>,
+    variable_in_use: Option<(String, Spot)>,
+    /// The first that pulls from another registry only, and the first that pulls by other means.
+    elsewhere: Option<Spot>,
+    own_pull: Option<Spot>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(document: &'a Document, outline: &'a Outline<'a>, login: &'a Login) -> Walk<'a> {
+        let mut variables = Variables::default();
+        let mut variable_in_use = None;
+        for variable in &outline.variables {
+            if let Some(value) = variable.value {
+                variables.set(variable.name, Word::of(value));
+            }
+            if [&login.username_variable, &login.password_variable].iter().any(|name| *name == variable.name) {
+                let spot = outline::spot(document, variable.node);
+                variable_in_use.get_or_insert((variable.name.to_string(), spot));
+            }
+        }
+        Walk {
+            document,
+            outline,
+            login,
+            variables,
+            logged_in: None,
+            anchor: None,
+            needed: false,
+            unknown_login: None,
+            variable_in_use,
+            elsewhere: None,
+            own_pull: None,
+        }
+    }
+
+    fn run(mut self) -> Result<Walk<'a>, Placement> {
+        if let Some(variable) = self.outline.variables.iter().find(|variable| variable.name == "DOCKER_AUTH_CONFIG") {
+            let (line, _) = outline::spot(self.document, variable.node);
+            let phase = "env".to_string();
+            return Err(Placement::AlreadyLoggedIn { line, phase });
+        }
+        let outline = self.outline;
+        for (phase_at, phase) in outline.phases.iter().enumerate() {
+            for (item_at, item) in phase.items.iter().enumerate() {
+                if self.needed {
+                    return Ok(self);
+                }
+                if writes_hub_credentials(item.text) {
+                    self.logged_in = Some((phase_at, item_at));
+                }
+                if command::is_worth_reading(item.text) || self.names_our_variables(item) {
+                    self.item((phase_at, item_at), item)?;
+                }
+            }
+        }
+        Ok(self)
+    }
+
+    fn names_our_variables(&self, item: &Item<'_>) -> bool {
+        [&self.login.username_variable, &self.login.password_variable]
+            .iter()
+            .any(|name| item.text.contains(name.as_str()))
+    }
+
+    fn item(&mut self, at: (usize, usize), item: &Item<'_>) -> Result<(), Placement> {
+        let spot = outline::spot(self.document, item.node);
+        let Ok(deeds) = command::deeds(item.text, self.login.shell, &mut self.variables) else {
+            if !command::speaks_of_docker(item.text) {
+                return Ok(());
+            }
+            // What follows can't be known, but a login above it stands.
+            let (line, column) = spot;
+            return Err(self.already().unwrap_or(Placement::Refused(Refusal::UnreadableCommand { line, column })));
+        };
+        let mut inside = None;
+        for deed in deeds {
+            if self.needed {
+                break;
+            }
+            match deed {
+                Deed::Sets(name) => {
+                    if name == self.login.username_variable || name == self.login.password_variable {
+                        self.variable_in_use.get_or_insert((name, spot));
+                    }
+                }
+                Deed::Does(action) => self.action(at, spot, action, &mut inside)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn action(
+        &mut self,
+        at: (usize, usize),
+        spot: Spot,
+        action: Action,
+        inside: &mut Option<Inside>,
+    ) -> Result<(), Placement> {
+        match action {
+            Action::Pull(registry) => {
+                let (phase, item) = at;
+                self.anchor.get_or_insert(Pull { phase, item, inside: *inside });
+                if registry == Registry::Other {
+                    self.elsewhere.get_or_insert(spot);
+                } else if let Some(placement) = self.already_for(phase) {
+                    return Err(placement);
+                } else {
+                    self.needed = true;
+                }
+            }
+            Action::Login(Registry::Hub) => self.logged_in = Some(at),
+            Action::Login(Registry::Unknown) => {
+                self.unknown_login.get_or_insert(spot);
+            }
+            Action::Logout(Registry::Hub | Registry::Unknown) => {
+                self.logged_in = None;
+                self.anchor = None;
+                *inside = Some(Inside::LogsOut);
+            }
+            Action::Daemon => {
+                self.anchor = None;
+                *inside = Some(Inside::StartsDaemon);
+            }
+            Action::Mirror => return Err(Placement::NotNeeded(Spare::Mirror { line: spot.0 })),
+            Action::OwnPull => {
+                self.own_pull.get_or_insert(spot);
+            }
+            Action::Login(Registry::Other) | Action::Logout(Registry::Other) | Action::Uses | Action::Calls(_) => {}
+        }
+        Ok(())
+    }
+
+    /// The login in force, if the phase runs as the user who logged in.
+    fn already_for(&self, phase: usize) -> Option<Placement> {
+        let (login_phase, _) = self.logged_in?;
+        let same = self.outline.phases[login_phase].user == self.outline.phases[phase].user;
+        self.already().filter(|_| same)
+    }
+
+    fn already(&self) -> Option<Placement> {
+        let (phase, item) = self.logged_in?;
+        let phase = &self.outline.phases[phase];
+        let (line, _) = outline::spot(self.document, phase.items[item].node);
+        Some(Placement::AlreadyLoggedIn { line, phase: phase.name.to_string() })
+    }
+
+    /// The answer where no command pulls from Docker Hub as far as can be seen.
+    fn without_pull(&self) -> Placement {
+        if let Some(placement) = self.already() {
+            return placement;
+        }
+        if let Some((line, column)) = self.own_pull {
+            let what = Unsupported::OwnLogin;
+            return Placement::Refused(Refusal::NotSupported { line, column, what });
+        }
+        if let Some((line, _)) = self.elsewhere {
+            return Placement::NotNeeded(Spare::OtherRegistries { line });
+        }
+        match self.out_of_sight() {
+            (Some(_), Some(((line, column), calls))) => {
+                Placement::Refused(Refusal::HiddenDockerUse { line, column, calls })
+            }
+            (Some((line, _)), None) => Placement::NotNeeded(Spare::NoPull { line }),
+            (None, hidden) => Placement::Refused(Refusal::NoDockerUse {
+                calls: hidden.map(|(_, calls)| calls),
+                line: hidden.map(|((line, _), _)| line),
+            }),
+        }
+    }
+
+    /// The first sign that docker is used, and the first call of something that can't be seen.
+    fn out_of_sight(&self) -> (Option<Spot>, Option<(Spot, Hidden)>) {
+        let runtime = self.outline.docker_runtime;
+        let mut uses = runtime.map(|node| outline::spot(self.document, node));
+        let mut hidden = None;
+        for item in self.outline.phases.iter().flat_map(|phase| &phase.items) {
+            let spot = outline::spot(self.document, item.node);
+            let deeds = command::deeds(item.text, self.login.shell, &mut Variables::default());
+            for deed in deeds.unwrap_or_default() {
+                match deed {
+                    Deed::Sets(_) => {}
+                    Deed::Does(Action::Calls(calls)) => {
+                        hidden.get_or_insert((spot, calls));
+                    }
+                    Deed::Does(_) => {
+                        uses.get_or_insert(spot);
+                    }
+                }
+            }
+        }
+        (uses, hidden)
+    }
+}
+
+/// Whether a command writes docker's own file of credentials, with one for Docker Hub in it.
+fn writes_hub_credentials(text: &str) -> bool {
+    text.contains(".docker/config.json") && text.contains("index.docker.io/v1")
+}

@@ -1,0 +1,97 @@
+//! Where a change is, for everything that can be there instead.
+
+use super::*;
+use crate::domain::testing::*;
+use rstest::rstest;
+use serde_json::json;
+
+#[rstest]
+#[case(GrantSeen::Absent, Position::Before)]
+#[case(GrantSeen::Present(grant_document()), Position::After)]
+#[case(GrantSeen::Present(json!({ "Statement": [] })), Position::Neither)]
+#[case(GrantSeen::Malformed, Position::Neither)]
+#[case(GrantSeen::RoleGone, Position::Gone)]
+fn of_a_grant(#[case] there: GrantSeen, #[case] expected: Position) {
+    assert_eq!(grant_change().position(None, &there), expected);
+    assert!(!grant_change().was_there());
+}
+
+#[test]
+fn a_grant_that_was_there_is_where_it_shall_be() {
+    let change = Change::Grant {
+        role: RoleName::new("builds"),
+        policy: GRANT.to_string(),
+        before: Some(grant_document()),
+        after: grant_document(),
+    };
+    let there = GrantSeen::Present(grant_document());
+    assert!(change.was_there());
+    assert_eq!(change.position(None, &there), Position::After);
+    assert_eq!(change.position(None, &GrantSeen::Absent), Position::Neither);
+}
+
+#[rstest]
+#[case(project("web"), Position::Before)]
+#[case(project("web").credential(SECRET), Position::After)]
+#[case(project("web").credential(SECRET).tagged("a", "b").image("node:24").plain_variable("X"), Position::After)]
+#[case(project("web").pulls_as("SERVICE_ROLE"), Position::Neither)]
+#[case(project("web").credential(SECRET).pulls_as("CODEBUILD"), Position::Neither)]
+#[case(project("web").credential("other"), Position::Neither)]
+#[case(project("web").pulls_as("TOMORROW"), Position::Neither)]
+fn of_a_credential(#[case] project: Project, #[case] expected: Position) {
+    let position = credential_change().position(Some(&project), &GrantSeen::Absent);
+    assert_eq!(position, expected);
+}
+
+#[test]
+fn an_absent_type_of_pull_credentials_means_codebuild() {
+    let mut absent = project("web");
+    absent.environment.pull_credentials = None;
+    let position = credential_change().position(Some(&absent), &GrantSeen::Absent);
+    assert_eq!(position, Position::Before);
+}
+
+#[rstest]
+#[case(project("web").buildspec(BUILDSPEC), Position::Before)]
+#[case(logged_in(), Position::After)]
+#[case(logged_in().plain_variable("OTHER").credential("other"), Position::After)]
+#[case(project("web"), Position::Neither)]
+#[case(logged_in().buildspec(BUILDSPEC), Position::Neither)]
+#[case(logged_in().buildspec("version: 0.2\n"), Position::Neither)]
+#[case(project("web").buildspec(BUILDSPEC).plain_variable("DOCKERHUB_USERNAME"), Position::Neither)]
+#[case(logged_in().plain_variable("DOCKERHUB_PASSWORD"), Position::Neither)]
+fn of_a_login(#[case] project: Project, #[case] expected: Position) {
+    let position = login_change().position(Some(&project), &GrantSeen::Absent);
+    assert_eq!(position, expected);
+}
+
+#[test]
+fn a_project_that_is_gone_is_gone() {
+    assert_eq!(login_change().position(None, &GrantSeen::Absent), Position::Gone);
+    assert!(!credential_change().kept_credential(None));
+}
+
+#[test]
+fn a_kept_credential_is_told_from_anything_else() {
+    let kept = |project: &Project| credential_change().kept_credential(Some(project));
+    assert!(kept(&project("web").credential(SECRET).pulls_as("CODEBUILD")));
+    assert!(!kept(&project("web").credential(SECRET)));
+    assert!(!kept(&project("web")));
+    assert!(!kept(&project("web").credential("other").pulls_as("CODEBUILD")));
+    assert!(!grant_change().kept_credential(Some(&project("web"))));
+}
+
+#[test]
+fn documents_are_compared_by_what_they_say() {
+    let one = json!({ "Statement": { "Action": ["a"], "Effect": "Allow" } });
+    let same = json!({ "Statement": [{ "Effect": "Allow", "Action": "a" }] });
+    assert!(same_document(&one, &same));
+    for other in [
+        json!({ "Statement": [{ "Effect": "Deny", "Action": "a" }] }),
+        json!({ "Statement": [{ "Effect": "Allow", "Action": ["a", "b"] }] }),
+        json!({ "Statement": [{ "Effect": "Allow", "Action": "a", "Sid": "x" }] }),
+        json!({ "Statement": [] }),
+    ] {
+        assert!(!same_document(&one, &other), "{other}");
+    }
+}

@@ -1,0 +1,318 @@
+//! Whether something is done about a throttled build: situation, policy, history and time in; a decision out.
+//!
+//! Two steps, so that the second's reads (role, secret) are only made where the first lets them: [`screen`] needs the
+//! build and the project, [`decide`] the rest.
+
+mod choose;
+mod room;
+mod words;
+
+pub use choose::first_plan;
+
+use crate::domain::build::{Project, Role, Secret};
+use crate::domain::classify::{Cause, Login, Site};
+use crate::domain::history::{Detected, History};
+use crate::domain::plan::{Plan, RemediationId};
+use crate::domain::policy::{self, Mode, Policy, UntrustedBuilds};
+use crate::domain::remediation::Stage;
+use crate::domain::{build::Build, verdict};
+use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How long a build that waits for room (a limit, a busy role or project) waits before the next look.
+const ROOM: SignedDuration = SignedDuration::from_secs(60);
+
+/// How long a build waits for a credential to be mended.
+const CREDENTIAL: SignedDuration = SignedDuration::from_mins(5);
+
+/// What was decided about a throttled build. A build that is being remediated has a plan instead.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Judgement {
+    /// There is a plan, and the mode does not let it through.
+    Proposed {
+        /// What would be done.
+        plan: Box<Plan>,
+        /// The mode that holds it back.
+        mode: Mode,
+    },
+    /// Something holds a plan back for now; it is decided again.
+    Held {
+        /// What.
+        reason: HoldReason,
+        /// More about it, in a sentence.
+        detail: String,
+        /// When it is worth deciding again.
+        #[schemars(with = "String")]
+        until: Timestamp,
+    },
+    /// Nothing is done.
+    Left {
+        /// Why.
+        reason: LeaveReason,
+        /// More about it, in a sentence.
+        detail: String,
+    },
+    /// A remediation that is under way already is its cure.
+    Covered {
+        /// Which.
+        by: RemediationId,
+    },
+}
+
+/// What holds a plan back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldReason {
+    /// As many remediations as allowed are under way.
+    MaxOpen,
+    /// As many as allowed began within the hour.
+    MaxPerHour,
+    /// As large a share of the matched projects as allowed is under way.
+    MaxShare,
+    /// A window without changes.
+    Freeze,
+    /// Another remediation of the project is under way.
+    ProjectBusy,
+    /// Another remediation must first prove that the role can read the secret.
+    RoleUnproven,
+    /// The secret can't be used.
+    CredentialUnusable,
+}
+
+/// Why nothing is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LeaveReason {
+    /// The pull was authenticated: the account itself has reached its limit.
+    AlreadyAuthenticated,
+    /// Another registry throttled.
+    OtherRegistry,
+    /// Docker Hub's abuse limit, which a login does not lift.
+    AbuseLimit,
+    /// Docker Hub refuses logins for there were too many.
+    LoginLimit,
+    /// No policy matches the project.
+    NoPolicy,
+    /// The mode is `observe`.
+    ObserveOnly,
+    /// The project carries the tag that stops.
+    StopSwitch,
+    /// A stranger can have written the log.
+    UntrustedBuild,
+    /// The project is gone.
+    ProjectGone,
+    /// The build is gone.
+    BuildGone,
+    /// The project has no service role, or it is gone.
+    RoleGone,
+    /// The remedy made another project of the same role worse; a person must clear that project.
+    RoleDisproved,
+    /// None of the policy's remedies applies.
+    NoRemedy,
+    /// As many attempts as allowed were made; a person must clear the project.
+    AttemptsExhausted,
+}
+
+/// What shall be done about a throttled build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Carry this plan out.
+    Remediate(Box<Plan>),
+    /// Record this, and do nothing.
+    Judge(Judgement),
+}
+
+/// What the first step came to.
+#[derive(Clone, Debug)]
+pub enum Screened<'a> {
+    /// The role and the secret are worth reading.
+    Proceed {
+        /// The policy that the project falls under.
+        policy: &'a Policy,
+        /// The most that may be done.
+        mode: Mode,
+        /// Where the pull was refused.
+        site: Site,
+    },
+    /// It is decided already.
+    Judge(Judgement),
+}
+
+/// Where a throttled build stands in its project.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    /// The scope's name.
+    pub scope: &'a str,
+    /// The build and its diagnosis.
+    pub detected: &'a Detected,
+    /// The build with its own snapshot.
+    pub build: &'a Build,
+    /// The project now.
+    pub project: &'a Project,
+    /// What happened so far.
+    pub history: &'a History,
+}
+
+/// What has to be read before a plan can be made.
+#[derive(Clone, Copy, Debug)]
+pub struct Means<'a> {
+    /// The project's service role.
+    pub role: &'a Role,
+    /// The policy's secret.
+    pub secret: &'a Secret,
+    /// How many projects the policy matches.
+    pub matched: usize,
+}
+
+/// What the diagnosis alone decides: a throttle that no login cures is left alone.
+pub fn incurable(detected: &Detected) -> Option<Judgement> {
+    let diagnosis = &detected.diagnosis;
+    let (reason, detail) = match diagnosis.cause {
+        Cause::HubPullLimit if diagnosis.login == Login::Authenticated => (
+            LeaveReason::AlreadyAuthenticated,
+            "the pull was authenticated: the Docker account itself has reached its limit, so another login cures nothing",
+        ),
+        Cause::HubPullLimit => return None,
+        Cause::HubAbuseLimit => {
+            (LeaveReason::AbuseLimit, "Docker Hub's abuse limit holds for an address whoever is logged in")
+        }
+        Cause::HubLoginLimit => (LeaveReason::LoginLimit, "Docker Hub refused a login, as there were too many"),
+        Cause::OtherRegistry => {
+            (LeaveReason::OtherRegistry, "another registry throttled; a Docker Hub login does nothing for it")
+        }
+        Cause::NotThrottled | Cause::NeedsLog | Cause::Unknown => return None,
+    };
+    Some(left(reason, detail))
+}
+
+/// The first step: everything that the build, the project, the policy and the history decide.
+pub fn screen<'a>(case: Case<'_>, policies: &'a [Policy], most: Mode, now: Timestamp) -> Screened<'a> {
+    let Case { scope, detected, build, project, history } = case;
+    if let Some(judgement) = incurable(detected) {
+        return Screened::Judge(judgement);
+    }
+    if let Some(caused) = history.caused(&build.id) {
+        return Screened::Judge(Judgement::Covered { by: caused.plan().id.clone() });
+    }
+    let Some(site) = detected.diagnosis.site else {
+        return Screened::Judge(left(LeaveReason::NoRemedy, "it is not known who pulled"));
+    };
+    if project.tag(policy::STOP_TAG).is_some_and(|value| value.eq_ignore_ascii_case(policy::STOP_VALUE)) {
+        return Screened::Judge(left(LeaveReason::StopSwitch, "the project is tagged `unthrottled = off`"));
+    }
+    let Some(policy) = policy::policy_for(policies, scope, project) else {
+        return Screened::Judge(left(LeaveReason::NoPolicy, "no policy matches the project"));
+    };
+    let mode = match mode_for(build, project, policy, site, most) {
+        Ok(mode) => mode,
+        Err(judgement) => return Screened::Judge(judgement),
+    };
+    if let Some(open) = history.open_on_project(&project.name) {
+        let plan = open.plan();
+        let will_hold = matches!(open.stage(), Stage::Planned | Stage::Applied);
+        if will_hold && plan.site == site && !verdict::carries(plan, build) {
+            return Screened::Judge(Judgement::Covered { by: plan.id.clone() });
+        }
+        let detail = format!("remediation {} of the project is under way", plan.id);
+        return Screened::Judge(held(HoldReason::ProjectBusy, detail, now, ROOM));
+    }
+    Screened::Proceed { policy, mode, site }
+}
+
+/// The most that may be done, or why nothing may.
+fn mode_for(build: &Build, project: &Project, policy: &Policy, site: Site, most: Mode) -> Result<Mode, Judgement> {
+    let mut mode = policy.mode.min(most);
+    if policy::owner_in_code(project).is_some() {
+        mode = mode.min(policy.iac_owned);
+    }
+    if site == Site::DockerClient
+        && let Some(why) = stranger(build, project)
+    {
+        match policy.untrusted_builds {
+            UntrustedBuilds::Ignore => return Err(left(LeaveReason::UntrustedBuild, why)),
+            UntrustedBuilds::Propose => mode = mode.min(Mode::Propose),
+            UntrustedBuilds::Apply => (),
+        }
+    }
+    match mode {
+        Mode::Observe => Err(left(LeaveReason::ObserveOnly, "the mode is `observe`")),
+        mode => Ok(mode),
+    }
+}
+
+/// Why a stranger can have written the build's log. Phase contexts are CodeBuild's own words; a log is anyone's.
+fn stranger(build: &Build, project: &Project) -> Option<&'static str> {
+    let version = build.source_version.as_deref().unwrap_or_default();
+    if version.starts_with("pr/") || version.starts_with("refs/pull/") || version.contains("merge-requests/") {
+        Some("the build is of a pull request, whose author can write its log")
+    } else if project.visibility == crate::domain::build::Visibility::Public {
+        Some("the project is public")
+    } else {
+        None
+    }
+}
+
+/// What a credential that can't be used leads to.
+pub fn unusable(detail: &str, now: Timestamp) -> Judgement {
+    held(HoldReason::CredentialUnusable, detail.to_string(), now, CREDENTIAL)
+}
+
+/// What a role that is not there leads to.
+pub fn without_role(detail: &str) -> Judgement {
+    left(LeaveReason::RoleGone, detail)
+}
+
+/// What a project that is not there leads to.
+pub fn without_project() -> Judgement {
+    left(LeaveReason::ProjectGone, "the project was deleted")
+}
+
+/// What a build that is not there leads to.
+pub fn without_build() -> Judgement {
+    left(LeaveReason::BuildGone, "the build was deleted")
+}
+
+/// The second step: the first remedy that applies, if the limits let it.
+pub fn decide(case: Case<'_>, screened: (&Policy, Mode, Site), means: Means<'_>, now: Timestamp) -> Decision {
+    let (policy, mode, site) = screened;
+    let plan = match first_plan(case, policy, site, means) {
+        Ok(plan) => plan,
+        Err(judgement) => return Decision::Judge(judgement),
+    };
+    if let Some(by) = case.history.disproved_by(&plan.role, &plan.secret) {
+        let detail = format!(
+            "the secret made project `{by}` of the same role `{}` worse; once that is mended, \
+             `unthrottled clear --project {by}` allows it again",
+            plan.role
+        );
+        return Decision::Judge(left(LeaveReason::RoleDisproved, &detail));
+    }
+    if mode < Mode::Apply {
+        return Decision::Judge(Judgement::Proposed { plan: Box::new(plan), mode });
+    }
+    match room::room(case.history, policy, &plan, means.matched, now) {
+        Some(judgement) => Decision::Judge(judgement),
+        None => Decision::Remediate(Box::new(plan)),
+    }
+}
+
+fn left(reason: LeaveReason, detail: &str) -> Judgement {
+    Judgement::Left { reason, detail: detail.to_string() }
+}
+
+fn held(reason: HoldReason, detail: String, now: Timestamp, wait: SignedDuration) -> Judgement {
+    Judgement::Held { reason, detail, until: now.saturating_add(wait).unwrap_or(Timestamp::MAX) }
+}
+
+/// Whether a build was judged in the same way before: a held build is recorded once a reason, not once a look.
+pub fn same_reason(before: Option<&Judgement>, now: &Judgement) -> bool {
+    match (before, now) {
+        (Some(Judgement::Held { reason: a, .. }), Judgement::Held { reason: b, .. }) => a == b,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! The rare words that raw bytes are searched for.
+
+use aho_corasick::{AhoCorasick, packed};
+use std::sync::LazyLock;
+
+/// Why an anchor stops the search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// A refusal may stand here.
+    Refusal,
+    /// The agent speaks of a phase.
+    Phase,
+    /// A pull went well.
+    Success,
+    /// A login was refused.
+    Login,
+}
+
+/// What a message of the families holds in raw bytes, wherever it is wrapped or coloured. Upper, lower and title case are
+/// what programs write. Few of them, and with rare first letters, for that is what vector instructions compare: each
+/// anchor that begins like an everyday word costs speed on logs without a hit.
+const ANCHORS: &[(&str, Sign)] = &[
+    ("oomanyreq", Sign::Refusal),
+    ("OOMANYREQ", Sign::Refusal),
+    // Too Many Requests, too many requests to registry.
+    ("ny Reque", Sign::Refusal),
+    ("ny reque", Sign::Refusal),
+    ("oo Many", Sign::Refusal),
+    ("429 Too", Sign::Refusal),
+    ("429 (Too", Sign::Refusal),
+    ("ests to registry", Sign::Refusal),
+    // Your pull rate limit, unauthenticated pull rate limit, increase-rate-limit.
+    ("d your pull", Sign::Refusal),
+    ("henticated pull", Sign::Refusal),
+    ("l rate li", Sign::Refusal),
+    ("e-rate-l", Sign::Refusal),
+    // Request exceeded pull rate limit.
+    ("ceeded pu", Sign::Refusal),
+    // Unexpected status code, unexpected status from.
+    ("unexpected st", Sign::Refusal),
+    // Error parsing HTTP 429.
+    ("TP 429", Sign::Refusal),
+    // Too many failed login attempts, login attempt to.
+    ("ogin attem", Sign::Refusal),
+    ("Entering ph", Sign::Phase),
+    ("Phase comp", Sign::Phase),
+    (": unauth", Sign::Login),
+    ("us: 401", Sign::Login),
+    // From here on only after a refusal: downloaded newer image for, image is up to date for, successfully pulled image,
+    // pulled on attempt, writing manifest to image destination, load metadata for.
+    ("newer image for ", Sign::Success),
+    ("p to date for ", Sign::Success),
+    ("lly pulled image ", Sign::Success),
+    ("lled on attempt", Sign::Success),
+    ("manifest to image dest", Sign::Success),
+    ("d metadata for ", Sign::Success),
+    // The same by another part, where a colour begins or ends within the first.
+    ("ed newer im", Sign::Success),
+    ("ge is up to", Sign::Success),
+    ("iting manifest", Sign::Success),
+    ("[internal] lo", Sign::Success),
+];
+
+/// Searches for all anchors at once.
+pub enum Finder {
+    /// With vector instructions.
+    Packed(packed::Searcher),
+    /// On a processor without them.
+    Automaton(AhoCorasick),
+}
+
+impl Finder {
+    /// The next anchor at or after an index: what it is a sign of, its start and its end.
+    pub fn find(&self, buffer: &[u8], from: usize) -> Option<(Sign, usize, usize)> {
+        let rest = buffer.get(from..)?;
+        let hit = match self {
+            Finder::Packed(searcher) => searcher.find(rest)?,
+            Finder::Automaton(automaton) => automaton.find(rest)?,
+        };
+        let sign = ANCHORS.get(hit.pattern().as_usize())?.1;
+        Some((sign, from + hit.start(), from + hit.end()))
+    }
+}
+
+/// Before the first refusal no success matters. Its anchors are the last of the list, so the numbers are the same.
+pub static BEFORE_A_REFUSAL: LazyLock<Option<Finder>> = LazyLock::new(|| finder(|sign| sign != Sign::Success));
+pub static AFTER_A_REFUSAL: LazyLock<Option<Finder>> = LazyLock::new(|| finder(|_| true));
+
+fn finder(wanted: fn(Sign) -> bool) -> Option<Finder> {
+    let anchors = || ANCHORS.iter().filter(|anchor| wanted(anchor.1)).map(|anchor| anchor.0);
+    match packed::Searcher::new(anchors()) {
+        Some(searcher) => Some(Finder::Packed(searcher)),
+        // The list is fixed and small, so building it can't fail.
+        None => AhoCorasick::new(anchors()).ok().map(Finder::Automaton),
+    }
+}

@@ -1,0 +1,222 @@
+//! What a person would read: a log's lines without colours, control characters and the prefixes that tools put in front.
+
+/// One line as it is matched and quoted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Its number in the log, counted by line feeds; 1 is the first.
+    pub number: u64,
+    /// Where its row begins in the log, in bytes.
+    pub at: u64,
+    /// Without escapes and prefixes.
+    pub text: String,
+    /// How many characters it had with its prefixes: the lines that a terminal wrapped are equally wide.
+    pub width: usize,
+    /// Whether CodeBuild's stamp `[Container] <date> <time>` stood before it. Not only the agent's lines carry it: in
+    /// 2017, and where CodeBuild runs an action of another service, every line does.
+    pub stamped: bool,
+}
+
+/// Cuts a piece of a log into lines, given the number and the place of its first. A lone carriage return separates lines
+/// too (a progress bar that overwrites itself, or a log of another system), but is not counted.
+pub fn lines(raw: &[u8], first_number: u64, at: u64) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut at = at;
+    for (number, row) in (first_number..).zip(raw.split(|byte| *byte == b'\n')) {
+        // Some tools join the lines of a log with HTML's line break.
+        for piece in String::from_utf8_lossy(row).split('\r').flat_map(|piece| piece.split("<br/>")) {
+            let visible = visible(piece);
+            let (stamped, text) = without_prefixes(&visible);
+            lines.push(Line { number, at, text: text.to_string(), width: visible.chars().count(), stamped });
+        }
+        at += row.len() as u64 + 1;
+    }
+    lines
+}
+
+/// The text without terminal escapes, control and direction-changing characters. A tab becomes a blank.
+pub fn visible(text: &str) -> String {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_string();
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\u{1b}' => skip_escape(&mut chars),
+            '\u{9b}' => skip_control_sequence(&mut chars),
+            '\u{9d}' | '\u{90}' => skip_string(&mut chars),
+            '\t' => out.push(' '),
+            _ if is_invisible(c) => {}
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// Control characters, and those that turn the reading direction or have no width.
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{61c}')
+}
+
+type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;
+
+/// After ESC: a control sequence, a string (title changes, hyperlinks), or a two-character escape.
+fn skip_escape(chars: &mut Chars<'_>) {
+    match chars.next() {
+        Some('[') => skip_control_sequence(chars),
+        Some(']' | 'P' | 'X' | '^' | '_') => skip_string(chars),
+        Some('(' | ')' | '*' | '+' | '#' | ' ') => {
+            chars.next();
+        }
+        _ => {}
+    }
+}
+
+/// Parameters, then one final byte. What is no part of a sequence is left: the log may end inside one.
+fn skip_control_sequence(chars: &mut Chars<'_>) {
+    while let Some(&c) = chars.peek() {
+        match c {
+            '\u{20}'..='\u{3f}' => {
+                chars.next();
+            }
+            '\u{40}'..='\u{7e}' => {
+                chars.next();
+                return;
+            }
+            _ => return,
+        }
+    }
+}
+
+/// Up to BEL or ESC `\`. A string that never ends within its line hides the rest of it, as on a terminal.
+fn skip_string(chars: &mut Chars<'_>) {
+    while let Some(c) = chars.next() {
+        match c {
+            '\u{7}' | '\u{9c}' => return,
+            '\u{1b}' => {
+                chars.next_if_eq(&'\\');
+                return;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Takes off time stamps, console line numbers, tree drawing and quote marks, in any order and number, and says whether
+/// CodeBuild's stamp was among them.
+fn without_prefixes(line: &str) -> (bool, &str) {
+    let mut stamped = false;
+    let mut rest = line.trim();
+    loop {
+        let before = rest;
+        if let Some(after) = rest.strip_prefix("[Container]") {
+            stamped = true;
+            rest = after.trim_start();
+        }
+        rest = without_time(rest);
+        rest = without_margin(rest);
+        if rest.len() == before.len() {
+            return (stamped, rest);
+        }
+    }
+}
+
+/// `2025-02-12T15:02:00.42Z`, `2020/12/03 19:42:07`, `15:02:00,361`, `[2023-03-09T10:02:36.442Z]`, `Dec 20 14:57:40`.
+fn without_time(text: &str) -> &str {
+    let (inner, after) = match text.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
+        Some((inner, after)) => (inner, after),
+        None => text.split_once(' ').unwrap_or((text, "")),
+    };
+    if is_time(inner) { after.trim_start() } else { without_syslog_time(text).unwrap_or(text) }
+}
+
+fn without_syslog_time(text: &str) -> Option<&str> {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (month, rest) = text.split_once(' ')?;
+    let (day, rest) = rest.trim_start().split_once(' ')?;
+    let (time, rest) = rest.split_once(' ')?;
+    let is_day = day.len() <= 2 && day.bytes().all(|byte| byte.is_ascii_digit());
+    (MONTHS.contains(&month) && is_day && is_time(time)).then_some(rest.trim_start())
+}
+
+/// A date, a time, or both: digits and their separators, at least two separators, no other letter than `T` and `Z`.
+pub fn is_time(word: &str) -> bool {
+    let separators = word.bytes().filter(|byte| matches!(byte, b':' | b'-' | b'/')).count();
+    word.len() >= 8
+        && word.starts_with(|c: char| c.is_ascii_digit())
+        && separators >= 2
+        && word.bytes().all(|byte| byte.is_ascii_digit() || b":-/.,+TZ ".contains(&byte))
+}
+
+/// One margin: `91 | ` of a console, `│ ` of a tree, `> ` of a mail.
+fn without_margin(text: &str) -> &str {
+    if let Some(rest) = text.strip_prefix(['│', '┃', '├', '└', '╰', '╭', '─', '━', '║']) {
+        return rest.trim_start();
+    }
+    if let Some(rest) = text.strip_prefix("> ").or_else(|| text.strip_prefix("| ")) {
+        return rest.trim_start();
+    }
+    const LEVELS: [&str; 6] = ["[ERROR] ", "[WARN] ", "[WARNING] ", "[INFO] ", "##[error]", "##[warning]"];
+    if let Some(rest) = LEVELS.iter().find_map(|level| text.strip_prefix(level)) {
+        return rest.trim_start();
+    }
+    if matches!(text, ">" | "|") {
+        return "";
+    }
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    match text.get(digits..).map(str::trim_start).and_then(|rest| rest.strip_prefix('|')) {
+        Some(rest) if digits > 0 && (rest.is_empty() || rest.starts_with(' ')) => rest.trim_start(),
+        _ => text,
+    }
+}
+
+/// Whether a line says nothing: blank, dashes, or a console's line number that stands alone.
+pub fn is_filler(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_digit() || c.is_whitespace() || "-=_*>|".contains(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("\u{1b}[31mtoomanyrequests\u{1b}[0m: x", "toomanyrequests: x")]
+    #[case("a\u{1b}]0;evil\u{7}b", "ab")]
+    #[case("a\u{1b}]8;;https://x\u{1b}\\b", "ab")]
+    #[case("a\u{202e}b\u{200b}c\0d", "abcd")]
+    #[case("cut inside \u{1b}[3", "cut inside ")]
+    #[case("cut inside \u{1b}", "cut inside ")]
+    #[case("a\u{1b}[38;5;12mb", "ab")]
+    fn escapes_and_controls_are_taken_out(#[case] raw: &str, #[case] expected: &str) {
+        assert_eq!(visible(raw), expected);
+    }
+
+    #[rstest]
+    #[case("[Container] 2020/12/03 19:42:12 Entering phase BUILD", true, "Entering phase BUILD")]
+    #[case("[Container] 2025/06/18 07:02:11.402117 Running command x", true, "Running command x")]
+    #[case("93 | [Container] 2023/07/03 08:21:07 Phase complete", true, "Phase complete")]
+    #[case("92 |", false, "")]
+    #[case("2025-02-12T15:02:00.6282143Z 15:02:00,547 ERROR x", false, "ERROR x")]
+    #[case("[2023-03-09T10:02:36.442Z] [ERROR] {", false, "{")]
+    #[case("Dec 20 14:57:40 host x", false, "host x")]
+    #[case("│           toomanyrequests", false, "toomanyrequests")]
+    #[case("> toomanyrequests", false, "toomanyrequests")]
+    #[case("429 Too Many Requests", false, "429 Too Many Requests")]
+    #[case("#3 ERROR: x", false, "#3 ERROR: x")]
+    #[case("10.0.0.1 - - x", false, "10.0.0.1 - - x")]
+    fn prefixes_are_taken_off(#[case] raw: &str, #[case] stamped: bool, #[case] text: &str) {
+        let found = lines(raw.as_bytes(), 7, 3);
+        let [line] = found.as_slice() else { panic!("one line") };
+        assert_eq!((line.number, line.at, line.stamped, line.text.as_str()), (7, 3, stamped, text));
+    }
+
+    #[test]
+    fn line_ends_of_any_system_separate_and_line_feeds_count() {
+        let numbered: Vec<(u64, String)> =
+            lines(b"a\r\nb\rc\nd", 1, 0).into_iter().map(|l| (l.number, l.text)).collect();
+        let expected = [(1, "a"), (1, ""), (2, "b"), (2, "c"), (3, "d")].map(|(n, t)| (n, t.to_string()));
+        assert_eq!(numbered, expected);
+    }
+}

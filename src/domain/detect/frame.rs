@@ -1,0 +1,248 @@
+//! Did a program say it, or does it stand in printed source code, documentation or a test?
+//!
+//! A build log also holds listings: a script that looks for the message, a test that feigns it, a page that explains it.
+//! Words alone can't tell them apart, their surroundings can. A program prints its error at the start of a line or
+//! after a chain of `who: what: `; a listing has it in a literal that code passes on, in a comment, in a sentence.
+
+use crate::domain::detect::clean::{self, Line};
+use crate::domain::detect::listing::Around;
+use crate::domain::detect::literal::{is_source_line, literal_is_output, open_literal};
+
+/// Words of explaining sentences, which the chains of error messages do without.
+const PROSE: [&str; 30] = [
+    "you",
+    "your",
+    "you're",
+    "we",
+    "our",
+    "may",
+    "might",
+    "because",
+    "seeing",
+    "following",
+    "when",
+    "if",
+    "this",
+    "that",
+    "which",
+    "should",
+    "would",
+    "sometimes",
+    "often",
+    "e.g.",
+    "i.e.",
+    "such",
+    "like",
+    "avoid",
+    "detects",
+    "detect",
+    "returns",
+    "expected",
+    "contains",
+    "whether",
+];
+
+/// Whether a match that starts at this line and offset is a program's own message.
+pub fn is_program_output(lines: &[Line], line: usize, offset: usize) -> bool {
+    let Some(text) = lines.get(line).map(|line| line.text.as_str()) else {
+        return false;
+    };
+    let head = text.get(..offset).unwrap_or_default();
+    let tail = text.get(offset..).unwrap_or_default();
+    let around = Around::of(lines, line);
+    if reads_as_output(head, tail, &around) {
+        return true;
+    }
+    // A terminal may have wrapped the start away.
+    let mut wrapped = head.to_string();
+    lines_wrapped_before(lines, line).any(|before| {
+        let with_blank = format!("{before} {wrapped}");
+        wrapped = format!("{before}{wrapped}");
+        reads_as_output(&wrapped, tail, &around) || reads_as_output(&with_blank, tail, &around)
+    })
+}
+
+/// Lines before that fill the same width, which is the widest near, nearest first.
+fn lines_wrapped_before(lines: &[Line], line: usize) -> impl Iterator<Item = &str> {
+    const NARROWEST: usize = 60;
+    const MOST: usize = 3;
+    let before = lines.get(line.saturating_sub(MOST)..line).unwrap_or_default();
+    let width = before.last().map_or(0, |last| last.width);
+    let near = lines.get(line.saturating_sub(MOST)..lines.len().min(line + MOST)).unwrap_or_default();
+    let is_widest = width >= NARROWEST && near.iter().all(|line| line.width <= width);
+    before.iter().rev().take_while(move |line| is_widest && line.width == width).map(|line| line.text.as_str())
+}
+
+fn reads_as_output(head: &str, tail: &str, around: &Around<'_>) -> bool {
+    if is_markup(head, tail) || is_comment(head) || is_command(head) || is_found_by_grep(head) {
+        return false;
+    }
+    match open_literal(head) {
+        Some((before, inner)) => literal_is_output(before, inner, tail, around),
+        // A member of a JSON object follows a brace or another member.
+        None if tail.starts_with('"') && head.trim_end().ends_with(['{', ',', '[']) => {
+            !is_source_line(head, tail) && !around.is_listing()
+        }
+        None => ends_in_joint(head) && !is_prose(head) && !around.is_listing(),
+    }
+}
+
+/// Marks of Markdown and HTML, which programs do not print around their errors.
+fn is_markup(head: &str, tail: &str) -> bool {
+    // Rust's panic on an error is a program's.
+    let head = head.replace("`Result::unwrap()` on an `Err` value", "");
+    let is_table_row = head.starts_with('|') && tail.trim_end().ends_with('|');
+    let is_cell = head.contains(" | ") && tail.contains(" | ");
+    head.contains('`')
+        || head.contains("**")
+        || ["<code", "<td", "<p>", "<li", "<pre", "</"].iter().any(|tag| head.contains(tag))
+        || head.ends_with(['«', '“', '「'])
+        || head.starts_with("## ")
+        || head.starts_with("### ")
+        || is_table_row
+        || is_cell
+}
+
+/// Comment signs of the usual languages. BuildKit's `#3 ` is none, nor is a bullet before a message.
+fn is_comment(head: &str) -> bool {
+    let head = head.trim_start();
+    let is_hash = head.strip_prefix('#').is_some_and(|rest| {
+        let rest = rest.trim_start_matches('#');
+        // `##[error]` is a log's, `# ` a root prompt's if a command or a message follows at once.
+        !rest.starts_with(|c: char| c.is_ascii_digit() || c == '[')
+            && !rest.trim().is_empty()
+            && !["docker", "Err", "ERR", "err", "Fail", "fail", "time=", "WARN", "FATA"]
+                .iter()
+                .any(|word| rest.trim_start().starts_with(word))
+    });
+    is_hash
+        || ["//", "/*", "*/", "<!--", "-- ", ";;", "\"\"\"", "'''"].iter().any(|sign| head.starts_with(sign))
+        || head.contains(" // ")
+        || head.contains("(* ")
+}
+
+/// A line that shows a command: of a shell's trace, of a Dockerfile, of a test runner's list.
+fn is_command(head: &str) -> bool {
+    const COMMANDS: [&str; 14] = [
+        "echo ", "printf ", "grep ", "egrep ", "sed ", "awk ", "rg ", "if ", "elif ", "while ", "case ", "RUN ",
+        "LABEL ", "assert ",
+    ];
+    let text = without_listing_prefix(head);
+    let starts = COMMANDS.iter().any(|command| text.starts_with(command));
+    let pipes =
+        ["| grep", "|grep", "| egrep", "-match ", "=~ ", "process \"/bin/"].iter().any(|sign| head.contains(sign));
+    let names_test =
+        ["✓", "✔", "✗", "●", "○", "--- PASS", "ok ", "PASS ", "✘ should"].iter().any(|sign| text.starts_with(sign));
+    starts || pipes || (names_test && !head.trim_end().ends_with(':'))
+}
+
+/// `docs/ci.md:12:text`. A compiler or a test runner puts a blank after the line number.
+fn is_found_by_grep(head: &str) -> bool {
+    let Some((path, rest)) = head.split_once(':') else {
+        return false;
+    };
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    let after = rest.get(digits..).unwrap_or_default();
+    let is_path = path.contains('.') && !path.contains(' ');
+    is_path && digits > 0 && after.starts_with(':') && !after.starts_with(": ")
+}
+
+/// Takes off what tools put before a command that they are about to run: `+ `, `$ `, `#7 [2/3] `, `Step 3/4 : `.
+fn without_listing_prefix(head: &str) -> &str {
+    let mut text = head.trim_start_matches(['+', '-', '$', '>', ' ', '@']);
+    if let Some(rest) = text.strip_prefix("Running command ") {
+        return rest;
+    }
+    if text.starts_with('#') || text.starts_with('[') {
+        text = text.rsplit_once("] ").map_or(text, |(_, rest)| rest);
+    }
+    if text.starts_with("Step ") {
+        text = text.split_once(" : ").map_or(text, |(_, rest)| rest);
+    }
+    text
+}
+
+/// Where a chain of messages hands over to the next: nothing before, a colon, a bracket, an arrow, or a word that names
+/// an outcome.
+pub fn ends_in_joint(head: &str) -> bool {
+    let head = head.trim_end();
+    let Some(last) = head.chars().next_back() else {
+        return true;
+    };
+    let word = head.rsplit(char::is_whitespace).next().unwrap_or_default();
+    let is_outcome = ["error", "warning", "warn", "failed", "fatal", "reason", "you", "have"]
+        .contains(&word.to_ascii_lowercase().as_str());
+    // The start of the literal may be on the line before, where a terminal wrapped it.
+    let is_value = [":\"", ": \"", "=\"", ":\\\""].iter().any(|start| head.ends_with(start));
+    is_outcome || is_value || ":]>-|…=)~✘✖*•".contains(last) || head.ends_with("...") || is_image_like(word)
+}
+
+/// `crane digest mongo:8.2 TOOMANYREQUESTS`: a reference with a tag, or a status, right before.
+fn is_image_like(word: &str) -> bool {
+    word == "429" || (word.contains('/') && word.contains(':')) || clean::is_time(word)
+}
+
+/// Whether a text explains instead of reporting.
+pub fn is_prose(head: &str) -> bool {
+    let head = head.strip_suffix("You have ").or_else(|| head.strip_suffix("you have ")).unwrap_or(head);
+    // The one `may` of a program: moby's `pull access denied for x, repository does not exist or may require 'docker login'`.
+    let head = head.replace("may require", "");
+    head.split(|c: char| c.is_whitespace() || ",;()\"".contains(c))
+        .any(|word| PROSE.contains(&word.to_ascii_lowercase().as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn is_output(text: &str) -> bool {
+        let lines = clean::lines(text.as_bytes(), 1, 0);
+        let line = lines.iter().position(|line| line.text.to_lowercase().contains("toomany")).unwrap();
+        let offset = lines[line].text.to_lowercase().find("toomany").unwrap();
+        is_program_output(&lines, line, offset)
+    }
+
+    #[rstest]
+    #[case("toomanyrequests: x")]
+    #[case("#3 ERROR: failed to copy: toomanyrequests: x")]
+    #[case(" db Error toomanyrequests: x")]
+    #[case("postgres-meta:v0.97.0 -> toomanyrequests: x")]
+    #[case("429 Too Many Requests - Server message: toomanyrequests: x")]
+    #[case("{\"message\":\"toomanyrequests: x\"}")]
+    #[case("\"CannotPullContainerError: toomanyrequests: x\"")]
+    #[case("time=\"2024\" level=error msg=\"failed\" err.detail=\"toomanyrequests: x\"")]
+    #[case("docker.errors.APIError: 500 Server Error (\"toomanyrequests: x\")")]
+    #[case("stderr: b'Error response from daemon: toomanyrequests: x'")]
+    #[case("Failed to pull image \"busybox\": rpc error: desc = toomanyrequests: x")]
+    #[case("    \"stderr_lines\": [\n        \"toomanyrequests: x\"\n    ]")]
+    fn programs_print_at_the_end_of_a_chain(#[case] text: &str) {
+        assert!(is_output(text), "{text}");
+    }
+
+    #[rstest]
+    #[case("if grep -q toomanyrequests <<<\"$out\"; then")]
+    #[case("    # the Docker error: \"toomanyrequests: x\"")]
+    #[case("// toomanyrequests: x")]
+    #[case("**Warning signs:** `toomanyrequests: x` error.")]
+    #[case("| `toomanyrequests: x` on `docker pull` | limits | wait |")]
+    #[case("            \"toomanyrequests: x\",")]
+    #[case("\treturn errors.New(\"toomanyrequests: x\")")]
+    #[case("pytest.skip(\"Docker error: toomanyrequests: x \"")]
+    #[case("    \"rate_limit\": b\"Error response from daemon: toomanyrequests: x\",")]
+    #[case("you may get the following error message: toomanyrequests: x")]
+    #[case("after repeated toomanyrequests: x retries")]
+    #[case("#Troubleshooting: toomanyrequests: x")]
+    #[case("RUN echo \"toomanyrequests: x\"")]
+    #[case("#7 [2/3] RUN echo \"toomanyrequests: x\"")]
+    #[case("+ echo 'toomanyrequests: x'")]
+    #[case("const error = 'failed\\ntoomanyrequests: x';")]
+    #[case("[RuntimeError(\"toomanyrequests: x\"), None]")]
+    #[case("### Fix\n```\ntoomanyrequests: x\n```\nSwitch to a mirror.")]
+    #[case(
+        "func isRetryable(err error) bool {\n  for _, s := range []string{\n    toomanyrequests: x\n  } {\n    return true;\n  }"
+    )]
+    fn listings_are_no_output(#[case] text: &str) {
+        assert!(!is_output(text), "{text}");
+    }
+}

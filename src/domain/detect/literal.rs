@@ -1,0 +1,195 @@
+//! A message within quotes: a value that a program printed, or a piece of source code?
+
+use crate::domain::detect::frame::{ends_in_joint, is_prose};
+use crate::domain::detect::listing::Around;
+
+/// Keys under which programs print another program's output.
+const CARRIERS: [&str; 22] = [
+    "message",
+    "msg",
+    "error",
+    "err",
+    "errors",
+    "errormessage",
+    "error_message",
+    "stderr",
+    "stdout",
+    "stderr_lines",
+    "stdout_lines",
+    "reason",
+    "detail",
+    "details",
+    "description",
+    "statusreason",
+    "status",
+    "output",
+    "log",
+    "cause",
+    "err.detail",
+    "errordetail",
+];
+
+/// The literal that is open at the end of a text: what stands before its quote, and what it holds so far.
+pub fn open_literal(head: &str) -> Option<(&str, &str)> {
+    let mut open: Option<(usize, char, usize)> = None;
+    let mut before = ' ';
+    let mut escapes = 0_usize;
+    let chars: Vec<(usize, char)> = head.char_indices().collect();
+    let char_at = |position: Option<usize>| position.and_then(|at| chars.get(at)).map_or(' ', |found| found.1);
+    for (position, &(at, c)) in chars.iter().enumerate() {
+        let next = char_at(Some(position + 1));
+        match (c, open) {
+            ('\\', _) => {
+                escapes += 1;
+                continue;
+            }
+            ('"' | '\'', None) => {
+                // The apostrophe of `customer's` opens nothing, that of Python's `b'…'` does.
+                let is_prefix =
+                    matches!(before, 'b' | 'r' | 'f') && !char_at(position.checked_sub(2)).is_alphanumeric();
+                // A quote with text before and none after closes a literal of the line before, where a terminal wrapped it.
+                let closes = before.is_alphanumeric() && (next.is_whitespace() || ":,;)]}".contains(next));
+                if (c == '"' && !closes) || !before.is_alphanumeric() || is_prefix {
+                    open = Some((at, c, escapes));
+                }
+            }
+            ('"' | '\'', Some((_, quote, depth))) if c == quote && escapes <= depth => {
+                let is_apostrophe = c == '\'' && before.is_alphanumeric() && next.is_alphanumeric();
+                if !is_apostrophe {
+                    open = None;
+                }
+            }
+            _ => {}
+        }
+        escapes = 0;
+        before = c;
+    }
+    let (at, quote, depth) = open?;
+    let before = head.get(..at)?;
+    let inner = head.get(at + quote.len_utf8()..)?;
+    Some((before.get(..before.len().checked_sub(depth)?)?, inner))
+}
+
+/// Whether a literal is a value that a program printed and no piece of source.
+pub fn literal_is_output(before: &str, inner: &str, tail: &str, around: &Around<'_>) -> bool {
+    // Escaped line breaks: what counts is the last line of the value.
+    let inner = ["\\n", "\\r"].iter().fold(inner, |text, mark| text.rsplit(mark).next().unwrap_or(text));
+    if is_prose(inner) || !ends_in_joint(inner) || is_source_line(before, tail) {
+        return false;
+    }
+    let before = before.trim_end();
+    let before =
+        before.strip_suffix('b').filter(|rest| rest.is_empty() || rest.ends_with([' ', ':', '='])).unwrap_or(before);
+    let before = before.trim_end();
+    if is_comparison(before) {
+        return false;
+    }
+    match before.chars().next_back() {
+        None => element_is_output(tail, around),
+        Some(':') => {
+            let key = last_key(before.trim_end_matches(':'));
+            let is_carrier = CARRIERS.contains(&key.to_ascii_lowercase().as_str());
+            let ends = tail.trim_end().ends_with(['}', '"']) || !tail.contains('"');
+            let is_json = before.trim_start().starts_with(['{', '"', '[']) && before.contains('{') && ends;
+            (is_carrier || is_json || !key_is_quoted(before)) && !around.is_listing()
+        }
+        Some('=') => {
+            let key = last_key(before.trim_end_matches('='));
+            !before.ends_with([' ', '>'])
+                && !before.ends_with(" =")
+                && CARRIERS.contains(&key.to_ascii_lowercase().as_str())
+        }
+        Some('(') => call_is_output(before) && !around.is_listing(),
+        Some('[') => CARRIERS.iter().any(|key| before.contains(&format!("\"{key}\""))) && !around.is_listing(),
+        Some(c) => c == ']' || c == '>' || c == ')',
+    }
+}
+
+/// What a test prints when two texts differ.
+fn is_comparison(before: &str) -> bool {
+    let words = ["expected", "received", "actual", "wanted", "want", "got", "substring", "assertion"];
+    before.split(|c: char| !c.is_alphanumeric()).any(|word| words.contains(&word.to_ascii_lowercase().as_str()))
+}
+
+/// A literal that stands alone: an element of a list of a program's output lines, or a whole line in quotes.
+fn element_is_output(tail: &str, around: &Around<'_>) -> bool {
+    let ends_in_comma = tail.trim_end().ends_with("\",") || tail.trim_end().ends_with("',");
+    let in_output = around.before.iter().rev().take(6).any(|line| {
+        line.trim_end().ends_with('[')
+            && CARRIERS.iter().any(|key| line.to_ascii_lowercase().contains(&format!("\"{key}\"")))
+    });
+    // Code breaks a long text into literals, and puts one below the assignment or call that it is for.
+    let follows_code = around.before.last().is_some_and(|line| {
+        let line = line.trim_end();
+        line.ends_with(['=', '(', ',', '+', '[', '\\', '"', '\''])
+    });
+    in_output || (!ends_in_comma && !follows_code && !around.is_listing())
+}
+
+/// `APIError("…")` is how Python prints an exception; `Internal Server Error ("…")` is docker-py's text. `new Error(`,
+/// `errors.New(`, `print(` are code.
+fn call_is_output(before: &str) -> bool {
+    let before = before.trim_end_matches('(');
+    if before.ends_with(' ') {
+        return true;
+    }
+    let name: String = before.chars().rev().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    let name: String = name.chars().rev().collect();
+    let is_exception = name.len() > 5 && (name.ends_with("Error") || name.ends_with("Exception"));
+    let lead = before.strip_suffix(name.as_str()).unwrap_or_default();
+    is_exception && (lead.is_empty() || lead.ends_with(": ") || lead.ends_with('.'))
+}
+
+/// Signs of code on the line itself.
+pub fn is_source_line(before: &str, tail: &str) -> bool {
+    const SIGNS: [&str; 25] = [
+        "raise ",
+        "throw ",
+        "new ",
+        "return ",
+        "const ",
+        "let ",
+        "var ",
+        "expect(",
+        "assert",
+        "errors.New",
+        "Errorf(",
+        ":=",
+        "==",
+        "!=",
+        "=>",
+        "func ",
+        "def ",
+        "console.",
+        "println",
+        "print(",
+        "contains(",
+        "includes(",
+        " = {",
+        " = [",
+        " = (",
+    ];
+    let ends_like_code = [");", "';", "\";", "),", ")) {", "):", "` +", "\" +", "' +", "\\"];
+    // Ansible's `FAILED! => {` is no arrow function.
+    let before = before.replace("! => ", "");
+    SIGNS.iter().any(|sign| before.contains(sign)) || ends_like_code.iter().any(|end| tail.trim_end().ends_with(end))
+}
+
+fn last_key(text: &str) -> &str {
+    let text = text.trim_end().trim_end_matches(['"', '\'', '\\']);
+    let start = text.rfind(|c: char| !(c.is_alphanumeric() || "._-".contains(c))).map_or(0, |at| at + 1);
+    text.get(start..).unwrap_or_default()
+}
+
+/// `"key":` of a dictionary. In `for 'x': '…'` the quoted word is part of a chain.
+fn key_is_quoted(before: &str) -> bool {
+    let text = before.trim_end_matches(':').trim_end();
+    let Some(quote) = text.chars().next_back().filter(|c| "\"'".contains(*c)) else {
+        return false;
+    };
+    // Without its opening quote, which a terminal wrapped away, it may be either.
+    let Some((lead, _)) = text.trim_end_matches(quote).rsplit_once(quote) else {
+        return false;
+    };
+    !lead.trim_end().ends_with(char::is_alphanumeric)
+}

@@ -1,0 +1,217 @@
+//! Matches a message however it was wrapped, coloured, quoted or escaped.
+//!
+//! A pattern is written as people read it. Blanks, line breaks, the case of letters and JSON's escapes do not count,
+//! so a message that was wrapped in the middle of a word is still found. Three marks have a meaning:
+//! `…` stands for up to [`GAP`] characters of anything, `‹url›` for an address, and `¶` for the end of a line.
+//! `TOOMANYREQUESTS` in capitals is the registry's error code: one word, not the status text `Too Many Requests`, and
+//! not a name like `TooManyRequestsException`.
+
+use crate::domain::detect::clean::{self, Line};
+
+/// How many characters `…` and `‹url›` may stand for.
+pub const GAP: usize = 400;
+
+const CODE: &str = "TOOMANYREQUESTS";
+
+/// Lines without what does not count, each character with its place.
+#[derive(Debug, Default)]
+pub struct Squeezed {
+    /// Lower case, no blanks. One byte a character: what is not ASCII is a `?`, and no pattern needs it.
+    pub text: Vec<u8>,
+    /// Index of the line and byte offset within its text.
+    pub places: Vec<(usize, usize)>,
+}
+
+impl Squeezed {
+    /// Squeezes lines that were cleaned. Lines that say nothing are left out.
+    pub fn of(lines: &[Line]) -> Squeezed {
+        let mut squeezed = Squeezed::default();
+        for (index, line) in lines.iter().enumerate() {
+            if !clean::is_filler(&line.text) {
+                squeezed.add(index, &line.text);
+            }
+        }
+        squeezed
+    }
+
+    fn add(&mut self, index: usize, text: &str) {
+        let mut chars = text.char_indices().peekable();
+        while let Some((offset, c)) = chars.next() {
+            match c {
+                '\\' => {
+                    // `\n` of JSON is a line break; `\"` is a quote.
+                    chars.next_if(|(_, next)| matches!(next, 'n' | 'r' | 't'));
+                }
+                _ if c.is_whitespace() => {}
+                _ => {
+                    self.text.push(if c.is_ascii() { c.to_ascii_lowercase() as u8 } else { b'?' });
+                    self.places.push((index, offset));
+                }
+            }
+        }
+    }
+
+    /// Whether the character at an index is the first of its line.
+    fn starts_line(&self, at: usize) -> bool {
+        at == 0 || self.places.get(at).map(|place| place.0) != self.places.get(at - 1).map(|place| place.0)
+    }
+
+    /// Whether the line ends before an index.
+    fn ends_line(&self, at: usize) -> bool {
+        at >= self.text.len() || self.starts_line(at)
+    }
+}
+
+/// A pattern made ready.
+#[derive(Debug)]
+pub struct Pattern {
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Part {
+    Text { squeezed: Vec<u8>, is_code: bool },
+    Gap,
+    Url,
+    LineEnd,
+}
+
+impl Pattern {
+    /// Reads a pattern of the families' table.
+    pub fn of(text: &str) -> Pattern {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while !rest.is_empty() {
+            if let Some(after) = rest.strip_prefix('…') {
+                parts.push(Part::Gap);
+                rest = after;
+            } else if let Some(after) = rest.strip_prefix("‹url›") {
+                parts.push(Part::Url);
+                rest = after;
+            } else if let Some(after) = rest.strip_prefix('¶') {
+                parts.push(Part::LineEnd);
+                rest = after;
+            } else {
+                let end = rest.find(['…', '‹', '¶']).unwrap_or(rest.len());
+                let (literal, after) = rest.split_at(end);
+                let squeezed: Vec<u8> =
+                    literal.bytes().filter(|b| !b.is_ascii_whitespace()).map(|b| b.to_ascii_lowercase()).collect();
+                if !squeezed.is_empty() {
+                    parts.push(Part::Text { squeezed, is_code: literal.trim_start().starts_with(CODE) });
+                }
+                rest = after;
+            }
+        }
+        Pattern { parts }
+    }
+
+    /// The text that every match begins with.
+    pub fn head(&self) -> &[u8] {
+        match self.parts.first() {
+            Some(Part::Text { squeezed, .. }) => squeezed,
+            _ => &[],
+        }
+    }
+
+    /// The end of a match that begins at an index, given the lines that were squeezed.
+    pub fn end_of_match(&self, at: usize, squeezed: &Squeezed, lines: &[Line]) -> Option<usize> {
+        self.parts_match(&self.parts, at, squeezed, lines)
+    }
+
+    fn parts_match(&self, parts: &[Part], at: usize, squeezed: &Squeezed, lines: &[Line]) -> Option<usize> {
+        let Some((part, rest)) = parts.split_first() else {
+            return Some(at);
+        };
+        match part {
+            Part::Text { squeezed: wanted, is_code } => {
+                let found = squeezed.text.get(at..)?.starts_with(wanted);
+                let fits = found && (!is_code || is_code_word(at, squeezed, lines));
+                if fits { self.parts_match(rest, at + wanted.len(), squeezed, lines) } else { None }
+            }
+            Part::LineEnd => {
+                if squeezed.ends_line(at) {
+                    self.parts_match(rest, at, squeezed, lines)
+                } else {
+                    None
+                }
+            }
+            Part::Gap | Part::Url => {
+                let until = squeezed.text.len().min(at + GAP);
+                for next in at..=until {
+                    if let Some(end) = self.parts_match(rest, next, squeezed, lines) {
+                        return Some(end);
+                    }
+                    if *part == Part::Url && squeezed.text.get(next).is_none_or(|byte| !is_url_byte(*byte)) {
+                        return None;
+                    }
+                }
+                None
+            }
+        }
+    }
+}
+
+fn is_url_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b":/._@%?=&+-~*[]\"'".contains(&byte)
+}
+
+/// Whether the letters at an index are the code: one word in one case (or with a capital first letter), and no part of a
+/// longer name.
+fn is_code_word(at: usize, squeezed: &Squeezed, lines: &[Line]) -> bool {
+    let Some(places) = squeezed.places.get(at..at + CODE.len()) else {
+        return false;
+    };
+    let letters: Option<Vec<char>> = places.iter().map(|place| char_at(lines, *place)).collect();
+    let Some(letters) = letters else { return false };
+    let tail_is_lower = letters.iter().skip(1).all(|c| c.is_ascii_lowercase());
+    let is_upper = letters.iter().all(|c| c.is_ascii_uppercase());
+    // Within a line the letters stand side by side.
+    let is_one_word = places.windows(2).all(|pair| match pair {
+        [a, b] => a.0 != b.0 || a.1 + 1 == b.1,
+        _ => true,
+    });
+    let is_name = |place: Option<&(usize, usize)>, same: Option<&(usize, usize)>| {
+        let (Some(place), Some(same)) = (place, same) else {
+            return false;
+        };
+        let touches = place.0 == same.0 && place.1.abs_diff(same.1) == 1;
+        touches && char_at(lines, *place).is_some_and(|c| c.is_alphanumeric() || c == '_')
+    };
+    let before = at.checked_sub(1).and_then(|index| squeezed.places.get(index));
+    let after = squeezed.places.get(at + CODE.len());
+    (tail_is_lower || is_upper) && is_one_word && !is_name(before, places.first()) && !is_name(after, places.last())
+}
+
+fn char_at(lines: &[Line], place: (usize, usize)) -> Option<char> {
+    lines.get(place.0)?.text.get(place.1..)?.chars().next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn matches(pattern: &str, text: &str) -> bool {
+        let lines = clean::lines(text.as_bytes(), 1, 0);
+        let squeezed = Squeezed::of(&lines);
+        let pattern = Pattern::of(pattern);
+        (0..squeezed.text.len()).any(|at| pattern.end_of_match(at, &squeezed, &lines).is_some())
+    }
+
+    #[rstest]
+    #[case("TOOMANYREQUESTS: Rate exceeded", "toomanyrequests: Rate exceeded", true)]
+    #[case("TOOMANYREQUESTS: Rate exceeded", "TOOMANYREQUESTS: Rate exceeded", true)]
+    #[case("TOOMANYREQUESTS: Rate exceeded", "toomany\nrequests: Rate\n  exceeded", true)]
+    #[case("TOOMANYREQUESTS: Rate exceeded", "TooManyRequests: Rate exceeded", false)]
+    #[case("TOOMANYREQUESTS: Rate exceeded", "TooManyRequestsException: Rate exceeded", false)]
+    #[case("TOOMANYREQUESTS: Rate exceeded", "Too Many Requests: Rate exceeded", false)]
+    #[case("TOOMANYREQUESTS: Rate exceeded", "statustoomanyrequests: Rate exceeded", false)]
+    #[case("TOOMANYREQUESTS¶", "daemon: toomanyrequests", true)]
+    #[case("TOOMANYREQUESTS¶", "daemon: toomanyrequests more", false)]
+    #[case("\"code\": \"TOOMANYREQUESTS\"", "{\\\"code\\\":\\\"TOOMANYREQUESTS\\\"}", true)]
+    #[case("status code https:‹url›/v2/‹url›: 429", "status code https://a.b/v2/c/manifests/d: 429 Too", true)]
+    #[case("status code https:‹url›/v2/‹url›: 429", "status code https://a.b/v2/c; and then (x): 429 Too", false)]
+    fn a_pattern_matches_what_it_says(#[case] pattern: &str, #[case] text: &str, #[case] expected: bool) {
+        assert_eq!(matches(pattern, text), expected);
+    }
+}

@@ -1,0 +1,250 @@
+//! The refusals within one window of lines.
+
+use crate::domain::build::PhaseName;
+use crate::domain::classify::{Login, Registry};
+use crate::domain::detect::attribute::{self, Near, Span, Way};
+use crate::domain::detect::clean::{self, Line};
+use crate::domain::detect::families::{self, Direction, FAMILIES, Family, Kind, Whose};
+use crate::domain::detect::pattern::{Pattern, Squeezed};
+use crate::domain::detect::{Certainty, Evidence, Finding, Limit, Place, echo, frame, redact};
+use aho_corasick::AhoCorasick;
+use std::sync::LazyLock;
+
+/// How far behind a status the registry's message may follow.
+const MESSAGE_WITHIN: usize = 160;
+/// The longest quote.
+const QUOTE: usize = 320;
+
+/// A finding and the lines it spans.
+#[derive(Debug)]
+pub struct Found {
+    /// The finding; its phase is only set where its own line tells.
+    pub finding: Finding,
+    /// Its first line in the window.
+    pub first: usize,
+    /// Its last line in the window.
+    pub last: usize,
+}
+
+/// The heads of all patterns, each with its family and pattern.
+struct Matcher {
+    heads: AhoCorasick,
+    patterns: Vec<(usize, Pattern)>,
+}
+
+static MATCHER: LazyLock<Option<Matcher>> = LazyLock::new(|| {
+    let rows = FAMILIES.iter().enumerate();
+    let patterns: Vec<(usize, Pattern)> =
+        rows.flat_map(|(row, family)| family.says.iter().map(move |says| (row, Pattern::of(says)))).collect();
+    // The table is fixed and small, so building it can't fail.
+    let heads = AhoCorasick::new(patterns.iter().map(|(_, pattern)| pattern.head())).ok()?;
+    Some(Matcher { heads, patterns })
+});
+
+/// One or more matches that belong to one refusal, as a range of squeezed characters.
+#[derive(Clone, Copy, Debug)]
+struct Event {
+    row: usize,
+    start: usize,
+    end: usize,
+}
+
+/// What CodeBuild said itself, as a context: no one else's text can stand in it.
+pub fn in_message(message: &str) -> Vec<Finding> {
+    let lines = clean::lines(message.as_bytes(), 1, 0);
+    let squeezed = Squeezed::of(&lines);
+    let events = events(&squeezed, &lines);
+    events.iter().filter_map(|event| Some(found(event, &squeezed, &lines)?.finding)).collect()
+}
+
+/// All refusals of a window that a program printed. Echoed commands, listings and pushes are left out.
+pub fn in_lines(lines: &[Line]) -> Vec<Found> {
+    let squeezed = Squeezed::of(lines);
+    let events = events(&squeezed, lines);
+    if events.is_empty() {
+        return Vec::new();
+    }
+    let echoed = echo::echoed(lines);
+    let is_printed = |event: &&Event| {
+        squeezed.places.get(event.start).is_some_and(|&(line, offset)| {
+            !echoed.get(line).copied().unwrap_or_default() && frame::is_program_output(lines, line, offset)
+        })
+    };
+    events.iter().filter(is_printed).filter_map(|event| found(event, &squeezed, lines)).collect()
+}
+
+/// Matches, joined where a status is followed by its message, or where they overlap.
+fn events(squeezed: &Squeezed, lines: &[Line]) -> Vec<Event> {
+    let Some(matcher) = MATCHER.as_ref() else {
+        return Vec::new();
+    };
+    let mut matches: Vec<Event> = Vec::new();
+    for hit in matcher.heads.find_overlapping_iter(&squeezed.text) {
+        let Some((row, pattern)) = matcher.patterns.get(hit.pattern().as_usize()) else {
+            continue;
+        };
+        if let Some(end) = pattern.end_of_match(hit.start(), squeezed, lines) {
+            matches.push(Event { row: *row, start: hit.start(), end });
+        }
+    }
+    matches.sort_by_key(|event| (event.start, event.row));
+    let mut events: Vec<Event> = Vec::new();
+    for next in matches {
+        match events.last_mut() {
+            Some(last) if belongs(last, &next) => {
+                let row =
+                    if kind(last.row) == kind(next.row) { last.row.min(next.row) } else { message_row(last, &next) };
+                *last = Event { row, start: last.start, end: last.end.max(next.end) };
+            }
+            _ => events.push(next),
+        }
+    }
+    events
+}
+
+fn kind(row: usize) -> Option<Kind> {
+    FAMILIES.get(row).map(|family| family.kind)
+}
+
+fn message_row(a: &Event, b: &Event) -> usize {
+    if kind(a.row) == Some(Kind::Message) { a.row } else { b.row }
+}
+
+/// Whether a match is part of the refusal before it: it overlaps, or it is what follows a bare status or code.
+fn belongs(last: &Event, next: &Event) -> bool {
+    next.start < last.end || (kind(last.row) == Some(Kind::Status) && next.start <= last.end + MESSAGE_WITHIN)
+}
+
+/// Turns an event into a finding, unless it was no pull.
+fn found(event: &Event, squeezed: &Squeezed, lines: &[Line]) -> Option<Found> {
+    let family = FAMILIES.get(event.row)?;
+    let (first, _) = *squeezed.places.get(event.start)?;
+    let (last, _) = *squeezed.places.get(event.end.checked_sub(1)?)?;
+    let span = Span { first, last };
+    let mut limit = family.limit;
+    if family.direction == Direction::Near {
+        match attribute::way(lines, span) {
+            Way::Push => return None,
+            Way::Login => limit = Limit::Login,
+            Way::Pull => {}
+        }
+    }
+    let near = attribute::near(lines, span);
+    if !is_plausible(family, &near, lines, span) {
+        return None;
+    }
+    let registry = registry(family, &near);
+    // Anonymous pulls from a private ECR registry don't exist.
+    let login = if registry == Registry::EcrPrivate { Login::Authenticated } else { family.login };
+    let certainty = if family.name == families::CUT { Certainty::Probable } else { Certainty::Certain };
+    let number = lines.get(first)?.number;
+    let finding = Finding {
+        family: family.name,
+        limit,
+        registry,
+        login,
+        image: near.image,
+        phase: phase_told(lines, span),
+        recovered: false,
+        certainty,
+        times: 1,
+        evidence: Evidence { place: Place::Log(number), quote: quote(lines, squeezed, event) },
+    };
+    Some(Found { finding, first, last })
+}
+
+/// The registry by the words, by what is near, or unknown.
+fn registry(family: &Family, near: &Near) -> Registry {
+    match (family.registry, near.registry) {
+        (Whose::Said(Registry::Ecr), Some(exact @ (Registry::EcrPublic | Registry::EcrPrivate))) => exact,
+        (Whose::Said(registry), _) => registry,
+        (Whose::Near, near) => near.unwrap_or(Registry::Unknown),
+        (Whose::NearOr(registry), near) => near.unwrap_or(registry),
+    }
+}
+
+/// What says too little by itself needs something of a registry near it.
+fn is_plausible(family: &Family, near: &Near, lines: &[Line], span: Span) -> bool {
+    let own = || {
+        let texts = lines.get(span.first..=span.last).unwrap_or_default();
+        texts.iter().map(|line| line.text.to_ascii_lowercase()).collect::<String>()
+    };
+    match family.name {
+        // Other services answer so, too.
+        "hap429-alone" => near.registry == Some(Registry::DockerHub),
+        "code-with-words" | "code-as-json" => {
+            let signs = ["daemon", "docker", "registry", "image", "pull", "manifest", "oci "];
+            near.registry.is_some() || signs.iter().any(|sign| own().contains(sign))
+        }
+        _ => true,
+    }
+}
+
+/// The phase, where the line itself is a context: CodeBuild's JSON, or its words on a build image.
+fn phase_told(lines: &[Line], span: Span) -> Option<PhaseName> {
+    let text = &lines.get(span.first)?.text;
+    if let Some((_, rest)) = text.split_once("\"phaseType\"") {
+        let name = rest.trim_start_matches([':', ' ', '"']).split('"').next()?;
+        return Some(PhaseName::new(name));
+    }
+    let is_build_image = ["BUILD_CONTAINER_UNABLE_TO_PULL_IMAGE", "Unable to pull customer's container image"];
+    let near = lines.get(span.first.saturating_sub(1)..=span.last).unwrap_or_default();
+    let says = near.iter().any(|line| is_build_image.iter().any(|sign| line.text.contains(sign)));
+    says.then(|| PhaseName::new(PhaseName::PROVISIONING))
+}
+
+/// The lines of the refusal, cut around it where they are long, and redacted.
+fn quote(lines: &[Line], squeezed: &Squeezed, event: &Event) -> String {
+    let (Some(&(first, from)), Some(&(last, to))) =
+        (squeezed.places.get(event.start), squeezed.places.get(event.end.saturating_sub(1)))
+    else {
+        return String::new();
+    };
+    let mut text = String::new();
+    let (mut start, mut end) = (0, 0);
+    for (index, line) in lines.iter().enumerate().take(last + 1).skip(first) {
+        if clean::is_filler(&line.text) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        if index == first {
+            start = text.len() + from;
+        }
+        if index == last {
+            end = text.len() + to + 1;
+        }
+        text.push_str(line.text.trim_end());
+    }
+    // Redacted before it is cut, so that half a secret is never taken for a word.
+    let around =
+        |at: usize| text.char_indices().map(|(index, _)| index).take_while(|index| *index <= at).last().unwrap_or(0);
+    let (start, end) = (around(start), around(end));
+    let head = text.get(..start).unwrap_or_default();
+    let core = text.get(start..end).unwrap_or_default();
+    let tail = text.get(end..).unwrap_or_default();
+    let room = QUOTE.saturating_sub(core.chars().count());
+    let before = last_chars(head, room / 2);
+    let whole = redact(&text);
+    if whole.chars().count() <= QUOTE {
+        return whole;
+    }
+    let after = first_chars(tail, room.saturating_sub(before.chars().count()));
+    let core = if core.chars().count() > QUOTE { first_chars(core, QUOTE) } else { core };
+    redact(&format!("{before}{core}{after}"))
+}
+
+fn first_chars(text: &str, count: usize) -> &str {
+    text.char_indices().nth(count).and_then(|(at, _)| text.get(..at)).unwrap_or(text)
+}
+
+/// The last characters, from the start of a word on.
+fn last_chars(text: &str, count: usize) -> &str {
+    let length = text.chars().count();
+    if length <= count {
+        return text;
+    }
+    let cut = text.char_indices().nth(length - count).and_then(|(at, _)| text.get(at..)).unwrap_or_default();
+    cut.split_once(' ').map_or("", |(_, rest)| rest)
+}

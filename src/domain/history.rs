@@ -1,0 +1,287 @@
+//! What happened so far: the ledger's facts, and their fold.
+
+mod ask;
+
+use crate::domain::build::{BuildId, ProjectName, RoleName, SecretArn};
+use crate::domain::change::Change;
+use crate::domain::classify::{Diagnosis, UnknownReason};
+use crate::domain::decide::{Judgement, LeaveReason};
+use crate::domain::plan::RemediationId;
+use crate::domain::policy::Remedy;
+use crate::domain::remediation::{BrokenHistory, Entry, Remediation, RollbackReason};
+use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How long a build that was dealt with is remembered, so that it is not dealt with again. Longer than a build can run
+/// (36 h) and wait (8 h) together.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(72);
+
+/// One thing that happened. The ledger holds nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Fact {
+    /// A failed build was diagnosed as throttled.
+    Detected(Detected),
+    /// A failed build could not be diagnosed.
+    Undecided {
+        /// Which.
+        build: BuildId,
+        /// Why.
+        reason: UnknownReason,
+    },
+    /// What was decided about a throttled build.
+    Judged {
+        /// Which.
+        build: BuildId,
+        /// What.
+        judgement: Judgement,
+    },
+    /// Something happened to a remediation.
+    Remediation {
+        /// Which.
+        id: RemediationId,
+        /// What.
+        entry: Entry,
+    },
+    /// People were told to reset the password of a credential, as a login may have been logged.
+    PasswordResetAdvised {
+        /// The credential's name in the settings.
+        credential: String,
+        /// The remediation whose proof led to it.
+        id: RemediationId,
+    },
+    /// A person lets a project be remediated again after too many attempts.
+    Cleared {
+        /// Which.
+        project: ProjectName,
+    },
+}
+
+/// A throttled build.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Detected {
+    /// Which.
+    pub build: BuildId,
+    /// Its number within the project.
+    pub number: Option<i64>,
+    /// When it ended.
+    #[schemars(with = "Option<String>")]
+    pub ended: Option<Timestamp>,
+    /// What it means.
+    pub diagnosis: Diagnosis,
+}
+
+/// A fact in its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Record {
+    /// Its place in the ledger; the first is 1.
+    pub seq: u64,
+    /// When it was appended.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// The scope it belongs to.
+    pub scope: String,
+    /// What happened.
+    pub fact: Fact,
+}
+
+/// A throttled build that nothing final was decided about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// The build.
+    pub detected: Detected,
+    /// When it was detected.
+    pub since: Timestamp,
+    /// When it is worth deciding again.
+    pub due: Timestamp,
+    /// The last judgement, so that the same is not recorded twice.
+    pub last: Option<Judgement>,
+}
+
+/// What speaks against trying a remedy again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Against {
+    /// A later build disproved it.
+    Disproved,
+    /// Somebody took it out.
+    TakenOut,
+}
+
+/// The facts of one scope, folded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    remediations: BTreeMap<RemediationId, Remediation>,
+    pending: BTreeMap<BuildId, Pending>,
+    /// Builds that were dealt with, and when.
+    known: BTreeMap<BuildId, Timestamp>,
+    /// What those of them that were throttled were diagnosed as.
+    diagnosed: BTreeMap<BuildId, Detected>,
+    /// When a person cleared a project.
+    cleared: BTreeMap<ProjectName, Timestamp>,
+    /// Remedies that are not tried again, by project, until a person clears it.
+    against: BTreeSet<(ProjectName, Remedy, Against)>,
+    /// Roles that failed with a secret, and the project that showed it, until a person clears that project.
+    failed_roles: BTreeSet<(RoleName, SecretArn, ProjectName)>,
+    /// Grants that are there, if they are, through us.
+    granted: BTreeSet<(RoleName, String)>,
+    advised: Vec<String>,
+    last: Option<Timestamp>,
+}
+
+impl History {
+    /// Folds the records of one scope, in order.
+    pub fn replay<'a>(records: impl IntoIterator<Item = &'a Record>) -> Result<History, BrokenHistory> {
+        let mut history = History::default();
+        for record in records {
+            history.apply(record)?;
+        }
+        Ok(history)
+    }
+
+    /// Takes one more record in.
+    pub fn apply(&mut self, record: &Record) -> Result<(), BrokenHistory> {
+        let at = record.at;
+        match &record.fact {
+            Fact::Detected(detected) => {
+                let pending = Pending { detected: detected.clone(), since: at, due: at, last: None };
+                self.known.insert(detected.build.clone(), at);
+                self.diagnosed.insert(detected.build.clone(), detected.clone());
+                // A build that has its remediation is not decided about again.
+                if self.caused(&detected.build).is_none() {
+                    self.pending.insert(detected.build.clone(), pending);
+                }
+            }
+            Fact::Undecided { build, .. } => {
+                self.known.insert(build.clone(), at);
+            }
+            Fact::Judged { build, judgement } => self.apply_judgement(build, judgement),
+            Fact::Remediation { id, entry } => self.apply_entry(id, entry, at)?,
+            Fact::PasswordResetAdvised { credential, .. } => self.advised.push(credential.clone()),
+            Fact::Cleared { project } => {
+                self.cleared.insert(project.clone(), at);
+                self.against.retain(|(name, _, _)| name != project);
+                self.failed_roles.retain(|(_, _, name)| name != project);
+            }
+        }
+        self.last = Some(at);
+        Ok(())
+    }
+
+    fn apply_judgement(&mut self, build: &BuildId, judgement: &Judgement) {
+        match judgement {
+            Judgement::Held { until, .. } => {
+                if let Some(pending) = self.pending.get_mut(build) {
+                    pending.due = *until;
+                    pending.last = Some(judgement.clone());
+                }
+            }
+            Judgement::Proposed { .. } | Judgement::Left { .. } | Judgement::Covered { .. } => {
+                self.pending.remove(build);
+            }
+        }
+    }
+
+    fn apply_entry(&mut self, id: &RemediationId, entry: &Entry, at: Timestamp) -> Result<(), BrokenHistory> {
+        if let Entry::Planned(plan) = entry {
+            if self.remediations.contains_key(id) {
+                return Err(BrokenHistory { detail: format!("remediation {id} was planned twice") });
+            }
+            self.pending.remove(&plan.because);
+            if let Some((role, policy)) = plan.grant()
+                && plan.grant_before().is_none()
+            {
+                self.granted.insert((role.clone(), policy.to_string()));
+            }
+            self.remediations.insert(id.clone(), Remediation::begin((**plan).clone(), at));
+            return Ok(());
+        }
+        let Some(remediation) = self.remediations.get_mut(id) else {
+            return Err(BrokenHistory { detail: format!("an entry names remediation {id}, which was never planned") });
+        };
+        remediation.apply(entry, at).map_err(|error| BrokenHistory { detail: format!("remediation {id}: {error}") })?;
+        let plan = remediation.plan();
+        if let Entry::Undone { change } = entry
+            && let Some(Change::Grant { role, policy, .. }) = plan.changes.get(*change)
+        {
+            self.granted.remove(&(role.clone(), policy.clone()));
+        }
+        if let Some(against) = against(entry) {
+            self.against.insert((plan.project.clone(), plan.remedy, against));
+        }
+        if let Entry::RollbackDecided { reason: RollbackReason::MadeWorse, .. } = entry {
+            self.failed_roles.insert((plan.role.clone(), plan.secret.clone(), plan.project.clone()));
+        }
+        Ok(())
+    }
+
+    /// Puts a pending build off without an entry, as nothing new is known of it.
+    pub fn defer(&mut self, build: &BuildId, until: Timestamp) {
+        if let Some(pending) = self.pending.get_mut(build) {
+            pending.due = until;
+        }
+    }
+
+    /// Forgets builds that can't come up again.
+    pub fn forget_before(&mut self, now: Timestamp) {
+        if let Ok(limit) = now.checked_sub(REMEMBERED) {
+            self.known.retain(|_, at| *at >= limit);
+            self.diagnosed.retain(|build, _| self.known.contains_key(build));
+        }
+    }
+}
+
+/// What an entry says against trying its remedy again.
+fn against(entry: &Entry) -> Option<Against> {
+    let Entry::RollbackDecided { reason, .. } = entry else {
+        return None;
+    };
+    match reason {
+        RollbackReason::MadeWorse | RollbackReason::StillThrottled => Some(Against::Disproved),
+        RollbackReason::TakenOut | RollbackReason::GrantTakenAway | RollbackReason::Operator => Some(Against::TakenOut),
+        RollbackReason::ProjectChanged
+        | RollbackReason::ProjectGone
+        | RollbackReason::RoleGone
+        | RollbackReason::WriteRejected
+        | RollbackReason::WriteDenied => None,
+    }
+}
+
+impl Record {
+    /// The build that the record is about.
+    pub fn build(&self) -> Option<&BuildId> {
+        match &self.fact {
+            Fact::Detected(detected) => Some(&detected.build),
+            Fact::Undecided { build, .. } | Fact::Judged { build, .. } => Some(build),
+            Fact::Remediation { entry: Entry::Planned(plan), .. } => Some(&plan.because),
+            Fact::Remediation { .. } | Fact::PasswordResetAdvised { .. } | Fact::Cleared { .. } => None,
+        }
+    }
+
+    /// The project that the record is about, where the fact itself says so.
+    pub fn project(&self) -> Option<ProjectName> {
+        match &self.fact {
+            Fact::Cleared { project } => Some(project.clone()),
+            _ => self.build().map(BuildId::project),
+        }
+    }
+}
+
+impl Judgement {
+    /// Whether a build that was left so may never be looked at again.
+    pub fn is_final(&self) -> bool {
+        !matches!(self, Judgement::Held { .. })
+    }
+
+    /// The reason it was left for, if it was.
+    pub fn left_for(&self) -> Option<&LeaveReason> {
+        match self {
+            Judgement::Left { reason, .. } => Some(reason),
+            Judgement::Held { .. } | Judgement::Proposed { .. } | Judgement::Covered { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

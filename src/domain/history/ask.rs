@@ -1,0 +1,146 @@
+//! What the history is asked: by the decision, by the steps of a remediation, and by people.
+
+use super::{Against, Detected, History, Pending};
+use crate::domain::build::{BuildId, ProjectName, RoleName, SecretArn};
+use crate::domain::plan::RemediationId;
+use crate::domain::policy::Remedy;
+use crate::domain::remediation::{Outcome, Remediation, Stage};
+use jiff::{SignedDuration, Timestamp};
+
+impl History {
+    /// What a throttled build was diagnosed as, as long as it is remembered.
+    pub fn diagnosed(&self, build: &BuildId) -> Option<&Detected> {
+        self.diagnosed.get(build)
+    }
+
+    /// Whether a build was dealt with.
+    pub fn knows(&self, build: &BuildId) -> bool {
+        self.known.contains_key(build) || self.caused(build).is_some()
+    }
+
+    /// The remediation that the build caused. There is one at most, however often the build is seen.
+    pub fn caused(&self, build: &BuildId) -> Option<&Remediation> {
+        self.remediations.get(&RemediationId::of(build))
+    }
+
+    /// When the last fact was recorded: time never goes backwards in the ledger, whatever the clock does.
+    pub fn last(&self) -> Option<Timestamp> {
+        self.last
+    }
+
+    /// All remediations, by name.
+    pub fn remediations(&self) -> impl Iterator<Item = (&RemediationId, &Remediation)> {
+        self.remediations.iter()
+    }
+
+    /// One remediation.
+    pub fn remediation(&self, id: &RemediationId) -> Option<&Remediation> {
+        self.remediations.get(id)
+    }
+
+    /// Remediations with something left to do.
+    pub fn open(&self) -> impl Iterator<Item = (&RemediationId, &Remediation)> {
+        self.remediations.iter().filter(|(_, remediation)| remediation.is_open())
+    }
+
+    /// Throttled builds that nothing final was decided about, oldest first.
+    pub fn pending(&self) -> Vec<&Pending> {
+        let mut pending: Vec<&Pending> = self.pending.values().collect();
+        pending.sort_by_key(|p| (p.since, p.detected.build.clone()));
+        pending
+    }
+
+    /// The open remediation of a project: there is at most one.
+    pub fn open_on_project(&self, project: &ProjectName) -> Option<&Remediation> {
+        self.open().map(|(_, r)| r).find(|r| &r.plan().project == project)
+    }
+
+    /// An open remediation of the role that has not proven yet that the role can read the secret.
+    pub fn unproven_on_role(&self, role: &RoleName, secret: &SecretArn) -> Option<&Remediation> {
+        if self.is_proven(role, secret) {
+            return None;
+        }
+        self.of_role(role, secret).find(|r| r.is_open())
+    }
+
+    /// The project whose remedy made things worse before any proved that the role can read the secret: the role's other
+    /// projects would break in the same way.
+    pub fn disproved_by(&self, role: &RoleName, secret: &SecretArn) -> Option<&ProjectName> {
+        if self.is_proven(role, secret) {
+            return None;
+        }
+        let mut failed = self.failed_roles.iter().filter(|(name, arn, _)| name == role && arn == secret);
+        failed.next().map(|(_, _, project)| project)
+    }
+
+    fn is_proven(&self, role: &RoleName, secret: &SecretArn) -> bool {
+        self.of_role(role, secret).any(|r| r.stage() == Stage::Closed(Outcome::Verified))
+    }
+
+    fn of_role(&self, role: &RoleName, secret: &SecretArn) -> impl Iterator<Item = &Remediation> {
+        self.remediations.values().filter(move |r| &r.plan().role == role && &r.plan().secret == secret)
+    }
+
+    /// Whether another remediation that is not being taken back relies on this grant.
+    pub fn grant_relied_on(&self, role: &RoleName, policy: &str, except: &RemediationId) -> bool {
+        self.remediations.iter().any(|(id, r)| {
+            let live = matches!(r.stage(), Stage::Planned | Stage::Applied);
+            id != except && live && r.plan().grant() == Some((role, policy))
+        })
+    }
+
+    /// Whether the grant on the role, if it is there, was made by us: some remediation planned it where there was none,
+    /// and none has seen it gone since.
+    pub fn made_grant(&self, role: &RoleName, policy: &str) -> bool {
+        self.granted.contains(&(role.clone(), policy.to_string()))
+    }
+
+    /// Whether a later build disproved this remedy for this project.
+    pub fn is_disproved(&self, project: &ProjectName, remedy: Remedy) -> bool {
+        self.settled_against(project, remedy, Against::Disproved)
+    }
+
+    /// Whether somebody took this remedy out of this project: what people took out is left out.
+    pub fn is_taken_out(&self, project: &ProjectName, remedy: Remedy) -> bool {
+        self.settled_against(project, remedy, Against::TakenOut)
+    }
+
+    fn settled_against(&self, project: &ProjectName, remedy: Remedy, why: Against) -> bool {
+        self.against.iter().any(|(name, kind, because)| name == project && *kind == remedy && *because == why)
+    }
+
+    /// Remediations of a project since a person last cleared it: those that were not proven, and those of this very
+    /// remedy that were, as a remedy that has to be applied again and again is being undone by someone.
+    pub fn attempts(&self, project: &ProjectName, remedy: Remedy) -> usize {
+        let cleared = self.cleared.get(project);
+        self.remediations
+            .values()
+            .filter(|r| &r.plan().project == project && cleared.is_none_or(|at| r.planned() > *at))
+            .filter(|r| r.stage() != Stage::Closed(Outcome::Verified) || r.plan().remedy == remedy)
+            .count()
+    }
+
+    /// Remediations of a policy that are under way.
+    pub fn open_of_policy(&self, policy: &str) -> usize {
+        self.open().filter(|(_, r)| r.plan().policy == policy).count()
+    }
+
+    /// When the remediations of a policy that began within the hour before `now` began, oldest first.
+    pub fn begun_within_hour(&self, policy: &str, now: Timestamp) -> Vec<Timestamp> {
+        let limit = now.saturating_sub(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MIN);
+        let of_policy = self.remediations.values().filter(|r| r.plan().policy == policy);
+        let mut begun: Vec<Timestamp> = of_policy.map(Remediation::planned).filter(|at| *at > limit).collect();
+        begun.sort();
+        begun
+    }
+
+    /// The credentials whose password people were told to reset.
+    pub fn resets_advised(&self) -> &[String] {
+        &self.advised
+    }
+
+    /// Whether people were told to reset the credential's password.
+    pub fn password_reset_advised(&self, credential: &str) -> bool {
+        self.advised.iter().any(|name| name == credential)
+    }
+}

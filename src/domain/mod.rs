@@ -1,0 +1,27 @@
+//! What the daemon knows and how it decides: values in, values out.
+//!
+//! Nothing here reads a clock, a file, the environment or the network, and no type of an SDK appears. Time is an
+//! argument. Reading order: [`build`] (what is known), [`watch`] (what to read next), [`image`], [`detect`] and
+//! [`classify`] (what a failed build means), [`policy`] (what the operator allows), [`remedy`] and [`buildspec`]
+//! (what could be done), [`change`] and [`plan`] (what shall be done),
+//! [`decide`] (whether), [`remediation`] (a plan in time), [`retry`]
+//! (the failed build once more), [`verdict`] (what a later build proves), [`history`] (the ledger, folded).
+
+pub mod build;
+pub mod buildspec;
+pub mod change;
+pub mod classify;
+pub mod decide;
+pub mod detect;
+pub mod history;
+pub mod image;
+pub mod plan;
+pub mod policy;
+pub mod remediation;
+pub mod remedy;
+pub mod retry;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod trouble;
+pub mod verdict;
+pub mod watch;
