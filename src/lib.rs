@@ -4,3 +4,6 @@
 //! and `cli` is what people type.
 
 pub mod domain;
+
+#[cfg(feature = "simulator")]
+pub mod simulator;
