@@ -1,0 +1,14 @@
+//! One file for each thing outside. Types of the SDK go in, types of [`crate::domain`] come out.
+
+pub mod aws;
+pub mod batch_get_builds;
+pub mod build_log;
+pub mod clock;
+pub mod codebuild;
+pub mod event;
+pub mod http;
+pub mod iam;
+pub mod ledger;
+pub mod secrets;
+pub mod settings;
+pub mod telemetry;
