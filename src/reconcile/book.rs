@@ -1,0 +1,190 @@
+//! The ledger as the loop sees it: what was recorded, folded, and the one function that records.
+//!
+//! [`Book::record`] alone appends and emits, so that ledger and log tell the same story. An entry is decided on the
+//! history as it was folded; if another process has appended meanwhile, the ledger refuses it, the book catches up, and
+//! the next look decides anew.
+
+use crate::domain::build::BuildId;
+use crate::domain::history::{Fact, History, Record};
+use crate::domain::plan::RemediationId;
+use crate::domain::remediation::BrokenHistory;
+use crate::domain::watch::Watch;
+use crate::edge::event::{self, Event, Place};
+use crate::edge::ledger::{Ledger, LedgerError};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+/// The ledger, folded by scope.
+#[derive(Debug)]
+pub struct Book {
+    ledger: Option<Ledger>,
+    head: u64,
+    histories: BTreeMap<String, History>,
+    places: BTreeMap<String, Place>,
+    /// Events of entries whose process may have been killed before it wrote them out.
+    missed: Vec<Event>,
+}
+
+/// Why the book can't be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum BookError {
+    /// Another process has appended; the book has caught up, and what was decided may no longer hold.
+    #[error("another process has written to the ledger meanwhile")]
+    Overtaken,
+    /// The store failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// There is no ledger to write to.
+    #[error("there is no ledger")]
+    None,
+    /// The entries contradict each other.
+    #[error("the ledger's entry {seq} can't have happened: {broken}")]
+    Broken {
+        /// Which entry.
+        seq: u64,
+        /// What is wrong with it.
+        broken: BrokenHistory,
+    },
+}
+
+impl Book {
+    /// Reads and folds the whole ledger; without one there is nothing to read, and nothing can be recorded.
+    pub async fn open(ledger: Option<Ledger>, places: Vec<Place>) -> Result<Book, BookError> {
+        let places = places.into_iter().map(|place| (place.scope.clone(), place)).collect();
+        let mut book = Book { ledger, head: 0, histories: BTreeMap::new(), places, missed: Vec::new() };
+        let Some(ledger) = &book.ledger else { return Ok(book) };
+        let emitted = ledger.emitted().await?;
+        for record in ledger.load().await? {
+            let event = book.fold(&record)?;
+            if record.seq > emitted {
+                book.missed.extend(event);
+            }
+        }
+        Ok(book)
+    }
+
+    /// Emits the events of entries that an earlier process appended, and was killed before it wrote them out.
+    ///
+    /// # Guarantees
+    /// Every entry's event comes at least once, and twice only under the same `event_id`.
+    pub fn emit_missed(&mut self) {
+        std::mem::take(&mut self.missed).iter().for_each(event::emit);
+    }
+
+    /// Where a scope is.
+    pub fn place(&self, scope: &str) -> Place {
+        let unknown = || Place { scope: scope.to_string(), account: None, region: String::new() };
+        self.places.get(scope).cloned().unwrap_or_else(unknown)
+    }
+
+    /// Learns the account that a scope is in.
+    pub fn set_account(&mut self, scope: &str, account: &str) {
+        if let Some(place) = self.places.get_mut(scope) {
+            place.account.get_or_insert_with(|| account.to_string());
+        }
+    }
+
+    /// What happened in a scope.
+    pub fn history(&self, scope: &str) -> &History {
+        static NOTHING: std::sync::LazyLock<History> = std::sync::LazyLock::new(History::default);
+        self.histories.get(scope).unwrap_or(&NOTHING)
+    }
+
+    /// The same, to note what is not worth an entry.
+    pub fn history_mut(&mut self, scope: &str) -> &mut History {
+        self.histories.entry(scope.to_string()).or_default()
+    }
+
+    /// Takes in what other processes have appended. Answers whether there was anything.
+    pub async fn catch_up(&mut self) -> Result<Caught, BookError> {
+        let Some(ledger) = &self.ledger else { return Ok(Caught::Nothing) };
+        if ledger.head().await? == self.head {
+            return Ok(Caught::Nothing);
+        }
+        for record in ledger.since(self.head).await? {
+            self.fold(&record)?.iter().for_each(event::emit);
+        }
+        Ok(Caught::Up)
+    }
+
+    /// Appends a fact and emits its event.
+    ///
+    /// # Guarantees
+    /// When it returns well the fact is durable. Time never goes backwards in the ledger, whatever the clock does.
+    ///
+    /// # Errors
+    /// [`BookError::Overtaken`]: nothing was appended, and the book has caught up.
+    pub async fn record(&mut self, scope: &str, fact: Fact, now: Timestamp) -> Result<(), BookError> {
+        let at = self.history(scope).last().map_or(now, |last| last.max(now));
+        let ledger = self.ledger.as_ref().ok_or(BookError::None)?;
+        match ledger.append(self.head, at, scope, &fact).await {
+            Ok(record) => {
+                self.fold(&record)?.iter().for_each(event::emit);
+                Ok(())
+            }
+            Err(LedgerError::Conflict { .. }) => {
+                self.catch_up().await?;
+                Err(BookError::Overtaken)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Notes that all events so far were written out.
+    pub async fn events_written(&self) -> Result<(), BookError> {
+        match &self.ledger {
+            Some(ledger) if ledger.emitted().await? < self.head => Ok(ledger.set_emitted(self.head).await?),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The scopes that the ledger or the settings know.
+    pub fn scopes(&self) -> Vec<String> {
+        let mut scopes: Vec<String> = self.histories.keys().chain(self.places.keys()).cloned().collect();
+        scopes.sort();
+        scopes.dedup();
+        scopes
+    }
+
+    /// Every fact about one build, and about the remediation that it led to.
+    pub async fn facts_about(&self, build: &BuildId) -> Result<Vec<Record>, BookError> {
+        let Some(ledger) = &self.ledger else { return Ok(Vec::new()) };
+        let id = RemediationId::of(build);
+        let about = |record: &Record| {
+            record.build() == Some(build) || matches!(&record.fact, Fact::Remediation { id: there, .. } if *there == id)
+        };
+        Ok(ledger.load().await?.into_iter().filter(about).collect())
+    }
+
+    /// What the scope's watch remembered.
+    pub async fn watch(&self, scope: &str) -> Result<Watch, BookError> {
+        match &self.ledger {
+            Some(ledger) => Ok(ledger.watch(scope).await?.unwrap_or_default()),
+            None => Ok(Watch::default()),
+        }
+    }
+
+    /// Saves what the scope's watch remembers.
+    pub async fn save_watch(&self, scope: &str, watch: &Watch) -> Result<(), BookError> {
+        let ledger = self.ledger.as_ref().ok_or(BookError::None)?;
+        Ok(ledger.save_watch(scope, watch).await?)
+    }
+
+    fn fold(&mut self, record: &Record) -> Result<Option<Event>, BookError> {
+        let history = self.histories.entry(record.scope.clone()).or_default();
+        history.apply(record).map_err(|broken| BookError::Broken { seq: record.seq, broken })?;
+        self.head = record.seq;
+        let place = self.place(&record.scope);
+        let ledger = self.ledger.as_ref().map_or("", Ledger::id);
+        Ok(event::of_record(record, self.history(&record.scope), &place, ledger))
+    }
+}
+
+/// Whether other processes had appended anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caught {
+    /// They had not.
+    Nothing,
+    /// They had.
+    Up,
+}

@@ -1,0 +1,271 @@
+//! The daemon: tick, wait, stop.
+
+use crate::domain::plan::RemediationId;
+use crate::domain::remediation::{Remediation, Stage};
+use crate::edge::aws::{Aws, ConnectError, Connection, account_of};
+use crate::edge::event::{self, Place};
+use crate::edge::http::{Health, Reached};
+use crate::edge::ledger::lease::{self, Lease, LeaseError};
+use crate::edge::ledger::{Ledger, LedgerError};
+use crate::edge::settings::{ScopeSettings, Settings, Sources};
+use crate::reconcile::{Book, BookError, Reconciler, Rules, Tick, chain};
+use jiff::{SignedDuration, Timestamp};
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// How long a tick under way is given to finish its step when the daemon is told to stop; ECS kills after 30 s, and the
+/// longest call takes 8 s.
+const GRACE: Duration = Duration::from_secs(9);
+
+/// The shortest pause between two ticks, so that an overdue look can't spin.
+const PAUSE: SignedDuration = SignedDuration::from_millis(10);
+
+/// Whether the ledger will be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Reads what is there; nothing is made.
+    Read,
+    /// Acts: appends, and holds the lease, which one process can.
+    Write,
+    /// Appends what a person decided, beside the process that acts.
+    Append,
+}
+
+/// Why the daemon can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The ledger can't be used.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Its entries can't be used.
+    #[error(transparent)]
+    Book(#[from] BookError),
+    /// Another process acts on this ledger.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
+    /// AWS can't be reached with what was configured.
+    #[error("scope `{scope}`")]
+    Connect {
+        /// Which scope.
+        scope: String,
+        /// Why.
+        source: ConnectError,
+    },
+}
+
+/// The ledger and every scope, ready to tick.
+#[derive(Debug)]
+pub struct Daemon {
+    book: Book,
+    scopes: Vec<Reconciler>,
+    settings: Settings,
+    stop: CancellationToken,
+    /// The last complaint about new settings, so that it is made once.
+    complaint: Option<String>,
+    _lease: Option<Lease>,
+}
+
+/// How a scope is connected to: as the settings say, or in tests to a server of their own.
+pub type Connect<'a> = &'a dyn Fn(&ScopeSettings) -> Connection;
+
+/// Connects as the settings and the standard AWS variables say.
+pub fn as_configured(scope: &ScopeSettings) -> Connection {
+    Connection {
+        region: scope.region.clone(),
+        role_arn: scope.role_arn.clone(),
+        external_id: scope.external_id.clone(),
+        ..Connection::default()
+    }
+}
+
+impl Daemon {
+    /// Opens the ledger and connects every scope. With [`Access::Write`] it takes the lease: one process acts at a time.
+    pub async fn open(settings: &Settings, access: Access, connect: Connect<'_>) -> Result<Daemon, StartError> {
+        let path = &settings.ledger.path;
+        let (ledger, lease) = match access {
+            Access::Read => (Ledger::open_existing(path).await?, None),
+            Access::Append => (Some(Ledger::open(path).await?), None),
+            Access::Write => {
+                let lease = lease::take_lease(path)?;
+                (Some(Ledger::open(path).await?), Some(lease))
+            }
+        };
+        let mut connected = Vec::new();
+        for scope in &settings.scopes {
+            let wrap = |source| StartError::Connect { scope: scope.name.clone(), source };
+            let aws = Aws::connect(&connect(scope)).await.map_err(wrap)?;
+            let account = scope.role_arn.as_deref().and_then(account_of).map(str::to_string);
+            connected.push((Place { scope: scope.name.clone(), account, region: aws.region.clone() }, aws));
+        }
+        let places = connected.iter().map(|(place, _)| place.clone()).collect();
+        let book = Book::open(ledger, places).await?;
+        let stop = CancellationToken::new();
+        let mut scopes = Vec::new();
+        for (place, aws) in connected {
+            scopes.push(Reconciler::open(&book, &place.scope, aws, rules(settings), stop.clone()).await?);
+        }
+        Ok(Daemon { book, scopes, settings: settings.clone(), stop, complaint: None, _lease: lease })
+    }
+
+    /// One tick of every scope.
+    pub async fn tick(&mut self, now: Timestamp) -> Result<Tick, BookError> {
+        let mut all = Tick::default();
+        for scope in &mut self.scopes {
+            if self.stop.is_cancelled() {
+                break;
+            }
+            all.add(scope.tick(&mut self.book, now).await?);
+        }
+        Ok(all)
+    }
+
+    /// Ticks until `shutdown` resolves. `hangup` asks for the settings to be read again at once; a changed file is noticed
+    /// before each tick as well.
+    ///
+    /// # Guarantees
+    /// Ends within ten seconds of `shutdown`: the step under way is finished, or given up, which is as safe as a kill.
+    pub async fn run(
+        mut self,
+        sources: &Sources,
+        health: Health,
+        clock: fn() -> Timestamp,
+        hangup: &Notify,
+        shutdown: impl Future<Output = ()>,
+    ) {
+        let mut shutdown = pin!(shutdown);
+        event::emit(&event::daemon_started(self.settings.summary(), clock()));
+        self.book.emit_missed();
+        loop {
+            self.reload(sources, clock());
+            let began = clock();
+            health.progress(began);
+            let stop = self.stop.clone();
+            let ticked = tokio::select! {
+                ticked = self.tick(began) => Some(ticked),
+                () = async {
+                    (&mut shutdown).await;
+                    stop.cancel();
+                    tokio::time::sleep(GRACE).await;
+                } => None,
+            };
+            if stop.is_cancelled() {
+                break;
+            }
+            // Whether or not this is noted, the events were written: at the worst they come twice.
+            let _ = self.book.events_written().await;
+            let pause = self.after_tick(ticked, &health, began, clock());
+            tokio::select! {
+                () = tokio::time::sleep(pause) => (),
+                () = hangup.notified() => (),
+                () = &mut shutdown => break,
+            }
+        }
+        event::emit(&event::daemon_stopped(clock()));
+    }
+
+    /// Says how the tick went, and how long to wait for the next.
+    fn after_tick(
+        &mut self,
+        ticked: Option<Result<Tick, BookError>>,
+        health: &Health,
+        began: Timestamp,
+        now: Timestamp,
+    ) -> Duration {
+        let poll = self.settings.daemon.poll_interval;
+        let mut until = began.saturating_add(poll).unwrap_or(Timestamp::MAX);
+        match ticked {
+            Some(Ok(tick)) => {
+                health.ticked(now, if tick.is_whole() { Reached::All } else { Reached::Part });
+                event::emit(&event::tick_completed(&self.place(), tick.counts, now.duration_since(began), now));
+                if let Some(wake) = tick.wake {
+                    until = until.min(wake);
+                }
+            }
+            Some(Err(error)) => {
+                health.ticked(now, Reached::Part);
+                event::emit(&event::scan_incomplete(&self.place(), "ledger_unavailable", &chain(&error), now));
+            }
+            None => (),
+        }
+        let pause = now.duration_until(until).max(PAUSE).min(poll);
+        Duration::try_from(pause).unwrap_or_default()
+    }
+
+    /// Puts changed settings in force; bad ones are complained about once, and the last good ones stay.
+    fn reload(&mut self, sources: &Sources, now: Timestamp) {
+        match Settings::load(sources) {
+            Ok(settings) => {
+                self.complaint = None;
+                if settings.fingerprint() == self.settings.fingerprint() {
+                    return;
+                }
+                for scope in &mut self.scopes {
+                    scope.set_rules(rules(&settings));
+                }
+                event::emit(&event::settings_reloaded(settings.summary(), now));
+                self.settings = settings;
+            }
+            Err(error) => {
+                let complaint = error.to_string();
+                if self.complaint.as_ref() != Some(&complaint) {
+                    event::emit(&event::settings_rejected(&complaint, now));
+                    self.complaint = Some(complaint);
+                }
+            }
+        }
+    }
+
+    fn place(&self) -> Place {
+        match self.scopes.as_slice() {
+            [only] => self.book.place(only.scope()),
+            _ => Place { scope: String::new(), account: None, region: String::new() },
+        }
+    }
+
+    /// The ledger, folded.
+    pub fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// The ledger and one scope.
+    pub fn parts(&mut self) -> (&mut Book, &mut [Reconciler]) {
+        (&mut self.book, &mut self.scopes)
+    }
+
+    /// The names of the scopes.
+    pub fn scope_names(&self) -> Vec<String> {
+        self.scopes.iter().map(|scope| scope.scope().to_string()).collect()
+    }
+
+    /// Remediations whose changes are being made or taken back.
+    pub fn under_way(&self) -> usize {
+        let moving = |r: &Remediation| matches!(r.stage(), Stage::Planned | Stage::RollingBack);
+        let of = |scope: &Reconciler| self.book.history(scope.scope()).open().filter(|(_, r)| moving(r)).count();
+        self.scopes.iter().map(of).sum()
+    }
+
+    /// Advances these remediations and no others; answers when the next look is worth it.
+    pub async fn advance(
+        &mut self,
+        ids: &[(String, RemediationId)],
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, BookError> {
+        self.book.catch_up().await?;
+        let mut wake: Option<Timestamp> = None;
+        for (name, id) in ids {
+            if let Some(scope) = self.scopes.iter_mut().find(|scope| scope.scope() == name)
+                && let Some(at) = scope.advance_only(&mut self.book, id, now).await?
+            {
+                wake = Some(wake.map_or(at, |wake| wake.min(at)));
+            }
+        }
+        Ok(wake)
+    }
+}
+
+fn rules(settings: &Settings) -> Rules {
+    Rules { policies: settings.policies.clone(), mode: settings.daemon.mode, lookback: settings.daemon.lookback }
+}

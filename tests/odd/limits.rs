@@ -1,0 +1,101 @@
+//! What the policy's limits hold back, and that it goes on when there is room.
+
+use crate::support::world::World;
+use jiff::SignedDuration;
+
+fn refused(world: &World, projects: &[&str]) {
+    for project in projects {
+        world.image_project(project, "node:22");
+        world.sim.run_build(project);
+    }
+}
+
+/// How many remediations are open at most while the world plays to its rest.
+async fn most_open(world: &World) -> u64 {
+    let mut daemon = world.daemon().await;
+    let mut most = 0;
+    let end = world.sim.now() + SignedDuration::from_hours(3);
+    loop {
+        let tick = world.tick(&mut daemon).await;
+        most = most.max(tick.counts.remediations_open);
+        if tick.counts.builds_waiting == 0 && tick.counts.remediations_open == 0 {
+            return most;
+        }
+        assert!(world.sim.now() < end, "no rest");
+        world.sim.advance(SignedDuration::from_secs(30));
+    }
+}
+
+#[tokio::test]
+async fn only_so_many_are_open_at_once() {
+    let world = World::new().set("max_open = 50", "max_open = 2");
+    refused(&world, &["a1", "b1", "c1", "d1"]);
+    let _listening = world.collector.install();
+    assert_eq!(most_open(&world).await, 2);
+    assert_eq!(world.stages().await, ["a1: verified", "b1: verified", "c1: verified", "d1: verified"]);
+    let story = world.story();
+    assert_eq!(story.matches("RemediationHeld c1 max_open").count(), 1, "said once: {story}");
+}
+
+#[tokio::test]
+async fn only_a_share_of_the_projects_is_open_at_once() {
+    let world = World::new().set("max_share = \"100%\"", "max_share = \"30%\"");
+    refused(&world, &["a1", "b1", "c1", "d1"]);
+    let _listening = world.collector.install();
+    assert_eq!(most_open(&world).await, 1);
+    assert!(world.story().contains("max_share"));
+    assert_eq!(world.stages().await.len(), 4);
+}
+
+#[tokio::test]
+async fn only_so_many_begin_within_an_hour() {
+    let world = World::new().set("max_per_hour = 100", "max_per_hour = 2");
+    refused(&world, &["a1", "b1", "c1"]);
+    let _listening = world.collector.install();
+    let mut daemon = world.daemon().await;
+    world.play(&mut daemon, SignedDuration::from_mins(50)).await;
+    assert_eq!(world.stages().await, ["a1: verified", "b1: verified"]);
+    world.play(&mut daemon, SignedDuration::from_mins(15)).await;
+    assert_eq!(world.stages().await, ["a1: verified", "b1: verified", "c1: verified"]);
+    assert_eq!(world.story().matches("max_per_hour").count(), 1);
+}
+
+/// The world's clock begins on Saturday at 10:00; the window closes at noon.
+#[tokio::test]
+async fn a_freeze_holds_until_it_ends() {
+    let world = World::new()
+        .set("[policy.limits]", "[[policy.freeze]]\ncron = \"0 18 * * FRI\"\nduration = \"18h\"\n[policy.limits]");
+    refused(&world, &["web"]);
+    let _listening = world.collector.install();
+    let mut daemon = world.daemon().await;
+    world.play(&mut daemon, SignedDuration::from_mins(110)).await;
+    assert_eq!(world.writes(), Vec::<String>::new());
+    world.play(&mut daemon, SignedDuration::from_mins(20)).await;
+    insta::assert_snapshot!(world.story(), @"
+    ThrottleDetected web PROVISIONING hub_pull_limit unknown
+    RemediationHeld web freeze
+    RemediationPlanned web registry_credential
+    RemediationApplied web registry_credential
+    BuildRetried web registry_credential by web#3
+    RemediationVerified web registry_credential by web#3
+    ");
+}
+
+/// What is set back again and again is not put in again and again.
+#[tokio::test]
+async fn a_project_that_is_set_back_each_time_gets_so_many_attempts() {
+    let world = World::new().set("max_open = 50", "max_open = 50\nattempts_per_project = 2");
+    world.image_project("web", "node:22");
+    let owners = world.sim.project_json("web");
+    let _listening = world.collector.install();
+    let mut daemon = world.daemon().await;
+    for _ in 0..4 {
+        world.sim.run_build("web");
+        world.rest(&mut daemon).await;
+        world.sim.edit_project("web", |json| json["environment"] = owners["environment"].clone());
+        world.sim.advance(SignedDuration::from_mins(20));
+    }
+    assert_eq!(world.stages().await.len(), 2, "{:?}", world.stages().await);
+    assert!(world.story().contains("RemediationEscalated web attempts_exhausted"));
+    assert_eq!(world.environment("web"), owners["environment"]);
+}

@@ -1,0 +1,234 @@
+//! People who edit what we edit, and clocks that jump.
+
+use crate::support::world::{GRANT, World};
+use jiff::SignedDuration;
+use serde_json::json;
+use std::time::Duration;
+use unthrottled::reconcile::Daemon;
+use unthrottled::simulator::Fault;
+
+/// A project whose remedy is applied and waits for proof.
+async fn applied() -> (World, Daemon) {
+    let world = World::new().policy("retry = \"never\"");
+    world.image_project("web", "node:22");
+    world.sim.run_build("web");
+    let mut daemon = world.daemon().await;
+    world.play(&mut daemon, SignedDuration::from_mins(1)).await;
+    assert_eq!(world.stages().await, ["web: applied"]);
+    (world, daemon)
+}
+
+#[tokio::test]
+async fn an_edit_of_our_own_field_is_left_as_it_is_and_a_person_is_called() {
+    let (world, mut daemon) = applied().await;
+    let _listening = world.collector.install();
+    world.sim.edit_project("web", |json| {
+        json["environment"]["registryCredential"]["credential"] =
+            json!("arn:aws:secretsmanager:us-east-1:111122223333:secret:theirs-AbCdEf");
+    });
+    let theirs = world.sim.snapshot();
+    world.sim.forget_calls();
+    world.play(&mut daemon, SignedDuration::from_mins(20)).await;
+    insta::assert_snapshot!(world.story(), @"RemediationEscalated web registry_credential drift");
+    assert_eq!(world.sim.snapshot(), theirs);
+    assert_eq!(world.writes(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_a_person_takes_out_is_left_out() {
+    let (world, mut daemon) = applied().await;
+    let _listening = world.collector.install();
+    world.sim.edit_project("web", |json| {
+        let environment = json["environment"].as_object_mut().expect("an environment");
+        environment.remove("registryCredential");
+        environment.insert("imagePullCredentialsType".to_string(), json!("CODEBUILD"));
+    });
+    let theirs = world.environment("web");
+    world.play(&mut daemon, SignedDuration::from_mins(10)).await;
+    insta::assert_snapshot!(world.story(), @"
+    RollbackDecided web registry_credential taken_out
+    RemediationRolledBack web registry_credential
+    ");
+    assert_eq!(world.environment("web"), theirs);
+    assert_eq!(world.sim.role_policy("codebuild-web", GRANT), None, "nothing needs the grant");
+}
+
+#[tokio::test]
+async fn a_grant_that_a_person_takes_away_takes_the_project_along() {
+    let (world, mut daemon) = applied().await;
+    let _listening = world.collector.install();
+    world.sim.delete_role_policy("codebuild-web", GRANT);
+    world.rest(&mut daemon).await;
+    insta::assert_snapshot!(world.story(), @"
+    RollbackDecided web registry_credential grant_taken_away
+    RemediationRolledBack web registry_credential
+    ");
+    assert!(world.environment("web")["registryCredential"].is_null(), "no build may fail for want of the grant");
+}
+
+/// Edits of other fields at any time survive our write and our rollback.
+#[tokio::test]
+async fn edits_of_other_fields_survive_our_write_and_our_rollback() {
+    let world = World::new().policy("retry = \"never\"");
+    world.docker_project("api");
+    world.sim.run_build("api");
+    let mut daemon = world.daemon().await;
+    world.tick(&mut daemon).await;
+    // The grant settles: our write of the project is still to come.
+    world.sim.edit_project("api", |json| {
+        json["timeoutInMinutes"] = json!(17);
+        json["environment"]["environmentVariables"] = json!([{"name": "STAGE", "value": "prod", "type": "PLAINTEXT"}]);
+    });
+    world.play(&mut daemon, SignedDuration::from_mins(1)).await;
+    assert_eq!(world.stages().await, ["api: applied"]);
+    let variables = world.environment("api")["environmentVariables"].to_string();
+    assert!(variables.contains("STAGE") && variables.contains("DOCKERHUB_PASSWORD"), "{variables}");
+    world.sim.edit_project("api", |json| {
+        json["description"] = json!("edited while it was applied");
+        let variables = json["environment"]["environmentVariables"].as_array_mut().expect("variables");
+        variables.push(json!({"name": "LATE", "value": "x", "type": "PLAINTEXT"}));
+    });
+    world.roll_back("api").await;
+    world.rest(&mut daemon).await;
+    assert_eq!(world.stages().await, ["api: rolled_back"]);
+    let project = world.sim.project_json("api");
+    assert_eq!(project["timeoutInMinutes"], json!(17));
+    assert_eq!(project["description"], json!("edited while it was applied"));
+    insta::assert_snapshot!(project["environment"]["environmentVariables"], @r#"[{"name":"STAGE","value":"prod","type":"PLAINTEXT"},{"name":"LATE","value":"x","type":"PLAINTEXT"}]"#);
+    assert_eq!(world.buildspec("api"), crate::support::cast::DOCKER_BUILD);
+}
+
+/// Someone edits the buildspec before we get to write it: the plan is void, and their text stays.
+#[tokio::test]
+async fn an_edit_of_the_buildspec_before_our_write_voids_the_plan() {
+    let world = World::new();
+    world.docker_project("api");
+    world.sim.run_build("api");
+    let _listening = world.collector.install();
+    let mut daemon = world.daemon().await;
+    world.tick(&mut daemon).await;
+    let theirs = "version: 0.2\nphases:\n  build:\n    commands:\n      - make\n";
+    world.sim.edit_project("api", |json| json["source"]["buildspec"] = json!(theirs));
+    world.rest(&mut daemon).await;
+    insta::assert_snapshot!(world.story(), @"
+    ThrottleDetected api BUILD hub_pull_limit anonymous
+    RemediationPlanned api buildspec_login
+    RollbackDecided api buildspec_login project_changed
+    RemediationRolledBack api buildspec_login
+    ");
+    assert_eq!(world.buildspec("api"), theirs);
+    assert_eq!(world.sim.role_policy("codebuild-api", GRANT), None);
+}
+
+/// An edit after our look and before our write: we read once more just before we write, so nothing is sent.
+#[tokio::test]
+async fn an_edit_between_our_look_and_our_write_is_not_overwritten() {
+    let world = World::new();
+    world.docker_project("api");
+    world.sim.run_build("api");
+    let _listening = world.collector.install();
+    let mut daemon = world.daemon().await;
+    let tick = world.tick(&mut daemon).await;
+    world.sim.advance(world.sim.now().duration_until(tick.wake.expect("the grant settles")));
+    world.sim.forget_calls();
+    // The look is the first read of the project; the second, just before the write, is slow enough for a person.
+    world.sim.fault("BatchGetProjects", 2..=2, Fault::Latency(Duration::from_secs(1)));
+    let theirs = "version: 0.2\nphases:\n  build:\n    commands:\n      - make\n";
+    let person = async {
+        while !world.calls().contains_key("GetRolePolicy") {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(world.calls()["BatchGetProjects"], 1, "the second read is under way");
+        world.sim.edit_project("api", |json| json["source"]["buildspec"] = json!(theirs));
+    };
+    tokio::join!(world.tick(&mut daemon), person);
+    assert_eq!(world.buildspec("api"), theirs);
+    let story = world.story();
+    assert!(story.contains("WriteRefused api buildspec_login not_as_expected"), "{story}");
+    world.rest(&mut daemon).await;
+    assert_eq!(world.stages().await, ["api: rolled_back"]);
+    assert_eq!(world.buildspec("api"), theirs);
+}
+
+/// Another process records a rollback after our look and before our write: the write belongs to a history that is over.
+#[tokio::test]
+async fn a_rollback_decided_between_our_look_and_our_write_comes_first() {
+    let world = World::new();
+    world.image_project("web", "node:22");
+    world.sim.run_build("web");
+    let before = world.sim.snapshot();
+    let mut daemon = world.daemon().await;
+    let tick = world.tick(&mut daemon).await;
+    world.sim.advance(world.sim.now().duration_until(tick.wake.expect("the grant settles")));
+    world.sim.forget_calls();
+    // The last read of the look is slow enough for a person.
+    world.sim.fault("GetRolePolicy", 1..=1, Fault::Latency(Duration::from_secs(2)));
+    let person = async {
+        while !world.calls().contains_key("BatchGetProjects") {
+            tokio::task::yield_now().await;
+        }
+        world.roll_back("web").await;
+        assert!(!world.calls().contains_key("GetRolePolicy"), "the look is under way");
+    };
+    tokio::join!(world.tick(&mut daemon), person);
+    world.rest(&mut daemon).await;
+    assert_eq!(world.stages().await, ["web: rolled_back"]);
+    assert_eq!(world.writes(), ["DeleteRolePolicy codebuild-web/unthrottled-dockerhub"], "the project was not written");
+    assert_eq!(world.sim.snapshot(), before);
+}
+
+/// The stop tag set in the middle stops what is under way; taken off again, it goes on.
+#[tokio::test]
+async fn the_stop_tag_stops_what_is_under_way() {
+    let world = World::new();
+    world.image_project("web", "node:22");
+    world.sim.run_build("web");
+    let mut daemon = world.daemon().await;
+    world.tick(&mut daemon).await;
+    world.sim.edit_project("web", |json| json["tags"] = json!([{"key": "unthrottled", "value": "off"}]));
+    world.sim.forget_calls();
+    world.play(&mut daemon, SignedDuration::from_mins(15)).await;
+    assert_eq!(world.writes(), Vec::<String>::new());
+    world.sim.edit_project("web", |json| json["tags"] = json!([]));
+    world.rest(&mut daemon).await;
+    assert_eq!(world.stages().await, ["web: verified"]);
+}
+
+/// The daemon's clock falls back an hour in the middle, and later catches up.
+#[tokio::test]
+async fn a_clock_that_falls_back_holds_nothing_up_for_good() {
+    for fall_after in [0, 1, 2, 3] {
+        let world = World::new();
+        world.image_project("web", "node:22");
+        world.sim.run_build("web");
+        let mut daemon = world.daemon().await;
+        for tick in 0..240 {
+            let behind = if tick > fall_after { SignedDuration::from_hours(1) } else { SignedDuration::ZERO };
+            daemon.tick(world.sim.now() - behind).await.expect("a tick");
+            world.sim.advance(SignedDuration::from_secs(30));
+            if tick > fall_after && world.stages().await == ["web: verified"] {
+                break;
+            }
+        }
+        assert!(world.records().await.is_sorted_by_key(|record| record.at), "time goes back in the ledger");
+        assert_eq!(world.stages().await, ["web: verified"], "fell back after tick {fall_after}");
+        assert_eq!(world.ended_with_the_secret("web"), 1);
+    }
+}
+
+/// A person takes it back at every stage of it.
+#[tokio::test]
+async fn a_rollback_asked_for_at_any_time_puts_all_back() {
+    for seconds in [0, 10, 16, 20, 31, 60] {
+        let world = World::new();
+        world.image_project("web", "node:22");
+        world.sim.run_build("web");
+        let before = world.sim.snapshot();
+        let mut daemon = world.daemon().await;
+        world.play(&mut daemon, SignedDuration::from_secs(seconds)).await;
+        world.roll_back("web").await;
+        world.rest(&mut daemon).await;
+        assert_eq!(world.stages().await, ["web: rolled_back"], "after {seconds} s");
+        assert_eq!(world.sim.snapshot().to_string(), before.to_string(), "after {seconds} s");
+    }
+}

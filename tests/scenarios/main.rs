@@ -1,0 +1,12 @@
+//! The whole daemon against a simulated account: each test reads as a story and holds the list of events.
+
+#![expect(clippy::expect_used, reason = "a test stops at what it did not expect")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cured;
+mod left_alone;
+mod shared;
+mod taken_back;
+mod unknowns;
