@@ -1,7 +1,7 @@
 //! Finds AWS CodeBuild builds that Docker Hub throttled and cures them.
 //!
 //! Read in this order: [`domain`] decides, [`edge`] talks to the outside, [`reconcile`] joins the two,
-//! and `cli` is what people type.
+//! and [`cli`] is what people type.
 
 pub mod domain;
 
@@ -11,3 +11,5 @@ pub mod reconcile;
 
 #[cfg(feature = "simulator")]
 pub mod simulator;
+
+pub mod cli;

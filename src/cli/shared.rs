@@ -1,0 +1,150 @@
+//! What several commands print alike: an assessment, a plan, what was found.
+
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::{self, Cell, Tone, paint};
+use crate::domain::classify::{Cause, Diagnosis, Login, Registry, Site, UnknownReason};
+use crate::domain::decide::{Decision, Judgement};
+use crate::domain::plan::{Plan, RetryPlan};
+use crate::domain::remediation::Entry;
+use crate::edge::aws::failure::NO_CREDENTIALS;
+use crate::reconcile::{self, Assessment};
+use std::fmt::Write as _;
+
+/// A diagnosis in a few words.
+pub fn diagnosis(diagnosis: &Diagnosis) -> String {
+    let what = match diagnosis.cause {
+        Cause::HubPullLimit => "Docker Hub pull limit",
+        Cause::HubAbuseLimit => "Docker Hub abuse limit",
+        Cause::HubLoginLimit => "Docker Hub login limit",
+        Cause::OtherRegistry => return format!("{} limit", registry(diagnosis.registry)),
+        Cause::NotThrottled => "not throttled",
+        Cause::NeedsLog => "log not read",
+        Cause::Unknown => "unknown",
+    };
+    match diagnosis.login {
+        Login::Anonymous => format!("{what}, anonymous"),
+        Login::Authenticated => format!("{what}, authenticated"),
+        Login::Unknown => what.to_string(),
+    }
+}
+
+/// A registry's name for people.
+pub fn registry(registry: Registry) -> &'static str {
+    match registry {
+        Registry::DockerHub => "Docker Hub",
+        Registry::EcrPublic => "ECR Public",
+        Registry::EcrPrivate => "private ECR",
+        Registry::Ecr => "ECR",
+        Registry::Ghcr => "GitHub registry",
+        Registry::Quay => "Quay",
+        Registry::Gitlab => "GitLab registry",
+        Registry::Gcr => "Google registry",
+        Registry::Mcr => "Microsoft registry",
+        Registry::Other => "another registry",
+        Registry::Unknown => "unknown registry",
+    }
+}
+
+/// What would be done, in a few words.
+pub fn decision(assessment: &Assessment) -> Cell {
+    match &assessment.decision {
+        None => Cell::new(Tone::Dim, "nothing to do"),
+        Some(Decision::Remediate(plan)) => Cell::new(Tone::Good, format!("{} would be applied", plan.remedy)),
+        Some(Decision::Judge(judgement)) => self::judgement(judgement),
+    }
+}
+
+/// A judgement in a few words.
+pub fn judgement(judgement: &Judgement) -> Cell {
+    match judgement {
+        Judgement::Proposed { plan, .. } => Cell::new(Tone::Warn, format!("{} proposed", plan.remedy)),
+        Judgement::Held { reason, detail, .. } => Cell::new(Tone::Warn, format!("held ({}): {detail}", reason.word())),
+        Judgement::Left { reason, detail } => {
+            Cell::new(Tone::Plain, format!("left alone ({}): {detail}", reason.word()))
+        }
+        Judgement::Covered { by } => Cell::new(Tone::Plain, format!("covered by remediation {by}")),
+    }
+}
+
+/// A plan as a person reads it: why, what changes, and what happens then.
+pub fn plan(plan: &Plan) -> String {
+    let mut text = String::new();
+    let site = match plan.site {
+        Site::BuildImage => "CodeBuild was refused the build image",
+        Site::DockerClient => "a docker client was refused an image",
+    };
+    let title = format!("{}: {}", plan.project, plan.remedy);
+    let _ = writeln!(text, "{}", paint(Tone::Strong, &title));
+    let _ = writeln!(text, "  because of  {} in {}: {site}", plan.because, plan.phase);
+    let _ = writeln!(text, "  policy      {}, credential {}", plan.policy, plan.credential);
+    let _ = writeln!(text);
+    for line in output::diff(&plan.to_string()).lines() {
+        let _ = writeln!(text, "  {line}");
+    }
+    let _ = writeln!(text);
+    let retry = match &plan.retry {
+        RetryPlan::Once => "the throttled build is started again".to_string(),
+        RetryPlan::No(why) => format!("the throttled build is not started again: {why}"),
+    };
+    let within = output::duration(plan.verify_within);
+    let _ = writeln!(text, "  then        {retry};");
+    let _ = writeln!(
+        text,
+        "              a later build must get past {} within {within}, else a person is called;",
+        plan.phase
+    );
+    let _ = write!(text, "              what makes things worse is taken back");
+    text
+}
+
+/// Why a build could not be diagnosed.
+pub fn undecided(reason: UnknownReason) -> &'static str {
+    match reason {
+        UnknownReason::MessageCut => "the message is cut before it says what happened",
+        UnknownReason::LogNotReadable => "its log can't be read",
+        UnknownReason::LogTooLong => "its log is too long to be read whole",
+        UnknownReason::NotUnderstood => "it has a phase or status never seen before",
+    }
+}
+
+/// An entry of a remediation in a few words.
+pub fn entry(entry: &Entry) -> Cell {
+    let plain = |text: String| Cell::new(Tone::Plain, text);
+    match entry {
+        Entry::Planned(plan) => plain(format!("{} planned", plan.remedy)),
+        Entry::InPlace { change } => plain(format!("change {} seen in place", change + 1)),
+        Entry::Applied => plain("applied".to_string()),
+        Entry::RetryIntended => plain("the throttled build shall be started again".to_string()),
+        Entry::Retried { build } => plain(format!("started again as {build}")),
+        Entry::RetryRefused { detail } => Cell::new(Tone::Warn, format!("not started again: {detail}")),
+        Entry::Verified { by } => Cell::new(Tone::Good, format!("verified by {by}")),
+        Entry::RollbackDecided { detail, .. } => Cell::new(Tone::Warn, format!("to be taken back: {detail}")),
+        Entry::Undone { change } => plain(format!("change {} seen undone", change + 1)),
+        Entry::RolledBack => Cell::new(Tone::Warn, "taken back"),
+        Entry::Escalated { detail, .. } => Cell::new(Tone::Bad, format!("left to a person: {detail}")),
+    }
+}
+
+/// What would be done, without colour.
+pub fn decision_plain(assessment: &Assessment) -> String {
+    match &assessment.decision {
+        None => "nothing to do".to_string(),
+        Some(Decision::Remediate(plan)) => format!("remediate with {}", plan.remedy),
+        Some(Decision::Judge(judgement)) => judgement.to_string(),
+    }
+}
+
+/// The end of a command that could not read a scope, with what to do about it where that is known.
+pub fn unreadable(scope: &str, failure: &reconcile::Failure) -> Failure {
+    let error = Exit::Incomplete.because(anyhow::anyhow!("scope `{scope}` could not be read: {failure}"));
+    let detail = failure.detail.as_str();
+    if detail.contains(NO_CREDENTIALS) {
+        error.hint("set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with `aws sso login`")
+    } else if failure.kind == reconcile::Kind::Denied {
+        error.hint("README lists the permissions; `aws sts get-caller-identity` shows who is asking")
+    } else if detail.contains("dispatch failure") {
+        error.hint("AWS was not reached: look at the network, the region, and AWS_ENDPOINT_URL if it is set")
+    } else {
+        error
+    }
+}

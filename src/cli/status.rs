@@ -1,0 +1,98 @@
+//! `unthrottled status`: remediations that are under way.
+
+use super::exit::{Exit, Failure};
+use super::frame::Frame;
+use super::output::{self, Cell, Format, Table, Tone, paint};
+use super::shared;
+use crate::edge::clock;
+use crate::edge::ledger::Ledger;
+use crate::reconcile::Book;
+use serde_json::json;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+/// Show the remediations that are under way
+///
+/// Reads the ledger and asks nothing of AWS; works beside a running daemon.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  unthrottled status
+  unthrottled status --format json")]
+pub struct Args {
+    /// For people or for programs
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// Open remediations and builds that wait.
+pub async fn run(args: Args, frame: &Frame) -> anyhow::Result<ExitCode> {
+    let book = ledger_of(frame).await?;
+    print(frame, &book, args.format)?;
+    Ok(Exit::Done.into())
+}
+
+/// The ledger alone; nothing is asked of AWS.
+pub async fn ledger_of(frame: &Frame) -> anyhow::Result<Book> {
+    let settings = frame.settings()?;
+    let unavailable = |error: anyhow::Error| Failure::new(Exit::Unavailable, error);
+    let ledger = Ledger::open_existing(&settings.ledger.path).await.map_err(|error| unavailable(error.into()))?;
+    Book::open(ledger, Vec::new()).await.map_err(|error| unavailable(error.into()).into())
+}
+
+/// Prints what is open.
+pub fn print(frame: &Frame, book: &Book, format: Format) -> anyhow::Result<()> {
+    let mut out = frame.out();
+    let now = clock::now();
+    let mut open = Table::new(["REMEDIATION", "PROJECT", "REMEDY", "STAGE", "SINCE"]);
+    let mut waiting = Table::new(["PROJECT", "BUILD", "HELD", "UNTIL"]);
+    let (mut opened, mut held) = (0, 0);
+    for scope in book.scopes() {
+        let history = book.history(&scope);
+        for (id, remediation) in history.open() {
+            opened += 1;
+            let plan = remediation.plan();
+            let stage = remediation.stage();
+            if format == Format::Json {
+                let line = json!({ "scope": scope, "remediation_id": id, "stage": stage.word(),
+                    "since": remediation.stage_since(), "plan": plan });
+                writeln!(out, "{line}")?;
+            }
+            let since = output::ago(remediation.stage_since(), now);
+            let project = plan.project.to_string();
+            let cells = [id.to_string(), project, plan.remedy.to_string(), stage.to_string(), since];
+            open.row(cells.map(Cell::from));
+        }
+        let mut pending = history.pending();
+        pending.sort_by_key(|pending| (pending.detected.build.project(), pending.detected.number));
+        for pending in pending {
+            held += 1;
+            let detected = &pending.detected;
+            if format == Format::Json {
+                let line =
+                    json!({ "scope": scope, "build_id": detected.build, "held": pending.last, "until": pending.due });
+                writeln!(out, "{line}")?;
+            }
+            let why = pending.last.as_ref().map_or_else(|| "to be decided".into(), shared::judgement);
+            let build = detected.number.map_or_else(|| detected.build.to_string(), |n| format!("#{n}"));
+            let project = detected.build.project().to_string();
+            waiting.row([project.into(), build.into(), why, output::time(pending.due).into()]);
+        }
+    }
+    if format == Format::Json {
+        return Ok(());
+    }
+    if opened == 0 {
+        writeln!(out, "No remediation is open.")?;
+    } else {
+        write!(out, "{}", open.render())?;
+    }
+    if held > 0 {
+        write!(out, "\n{}", waiting.render())?;
+    }
+    for credential in book.scopes().iter().flat_map(|scope| book.history(scope).resets_advised().to_vec()) {
+        let text = format!("Reset the password of credential `{credential}`: builds that log in may have logged it.");
+        writeln!(out, "\n{}", paint(Tone::Warn, &text))?;
+    }
+    Ok(())
+}
