@@ -53,6 +53,11 @@ impl Book {
         let places = places.into_iter().map(|place| (place.scope.clone(), place)).collect();
         let mut book = Book { ledger, head: 0, histories: BTreeMap::new(), places, missed: Vec::new() };
         let Some(ledger) = &book.ledger else { return Ok(book) };
+        for (scope, place) in &mut book.places {
+            if place.account.is_none() {
+                place.account = ledger.account(scope).await?;
+            }
+        }
         let emitted = ledger.emitted().await?;
         for record in ledger.load().await? {
             let event = book.fold(&record)?;
@@ -77,10 +82,16 @@ impl Book {
         self.places.get(scope).cloned().unwrap_or_else(unknown)
     }
 
-    /// Learns the account that a scope is in.
-    pub fn set_account(&mut self, scope: &str, account: &str) {
-        if let Some(place) = self.places.get_mut(scope) {
-            place.account.get_or_insert_with(|| account.to_string());
+    /// Learns the account that a scope is in, and keeps it: events that are written out again after a kill say the same.
+    pub async fn set_account(&mut self, scope: &str, account: &str) -> Result<(), BookError> {
+        let Some(place) = self.places.get_mut(scope) else { return Ok(()) };
+        if place.account.as_deref() == Some(account) {
+            return Ok(());
+        }
+        place.account = Some(account.to_string());
+        match &self.ledger {
+            Some(ledger) => Ok(ledger.set_account(scope, account).await?),
+            None => Ok(()),
         }
     }
 

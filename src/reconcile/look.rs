@@ -51,7 +51,7 @@ impl Reconciler {
         self.tick.counts.builds_read += due.len() as u64;
         self.read(book, &due, now).await;
         if let Some(account) = &self.account {
-            book.set_account(&self.scope, account);
+            book.set_account(&self.scope, account).await?;
         }
         let mut over: Vec<Build> = due.iter().filter_map(|id| self.builds.get(id).cloned()).collect();
         over.sort_by_key(|build| (build.ended, build.id.clone()));

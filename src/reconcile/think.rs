@@ -204,7 +204,7 @@ impl Reconciler {
             region: &self.aws.region,
         };
         let check = self.aws.secrets.usable(wanted).await?;
-        let said = format!("credential {}", credential.name);
+        let said = format!("credential {}: ", credential.name);
         match &check {
             SecretCheck::Usable(_) => {
                 self.said.retain(|what| !what.starts_with(&said));

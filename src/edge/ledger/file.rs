@@ -93,6 +93,18 @@ impl File {
         self.connection.execute(sql, [scope, &body]).map(|_| ()).map_err(|error| self.fault(error))
     }
 
+    pub fn account(&self, scope: &str) -> Result<Option<String>, LedgerError> {
+        let sql = "SELECT value FROM meta WHERE key = ?1";
+        let read = self.connection.query_row(sql, [account_key(scope)], |row| row.get(0)).optional();
+        read.map_err(|error| self.fault(error))
+    }
+
+    pub fn set_account(&mut self, scope: &str, account: &str) -> Result<(), LedgerError> {
+        let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2";
+        let written = self.connection.execute(sql, [account_key(scope), account.to_string()]);
+        written.map(|_| ()).map_err(|error| self.fault(error))
+    }
+
     pub fn emitted(&self) -> Result<u64, LedgerError> {
         let sql = "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'emitted'";
         self.connection.query_row(sql, [], |row| row.get(0)).map_err(|error| self.fault(error))
@@ -171,6 +183,11 @@ fn try_append(connection: &mut Connection, expected: u64, record: &Record) -> ru
         ))?;
     transaction.commit()?;
     Ok(head)
+}
+
+/// Where a scope's account stands among what the ledger knows of itself.
+fn account_key(scope: &str) -> String {
+    format!("account:{scope}")
 }
 
 #[cfg(test)]

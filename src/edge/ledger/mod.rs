@@ -242,6 +242,19 @@ impl Ledger {
         self.with(move |file| file.save_watch(&scope, &watch)).await
     }
 
+    /// The account that a scope was last seen to be in, so that an event that is written out again after a kill says the
+    /// same.
+    pub async fn account(&self, scope: &str) -> Result<Option<String>, LedgerError> {
+        let scope = scope.to_string();
+        self.with(move |file| file.account(&scope)).await
+    }
+
+    /// Notes the account that a scope is in.
+    pub async fn set_account(&self, scope: &str, account: &str) -> Result<(), LedgerError> {
+        let (scope, account) = (scope.to_string(), account.to_string());
+        self.with(move |file| file.set_account(&scope, &account)).await
+    }
+
     /// Up to which record the events were written out.
     pub async fn emitted(&self) -> Result<u64, LedgerError> {
         self.with(|file| file.emitted()).await
