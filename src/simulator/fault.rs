@@ -12,6 +12,8 @@ pub enum Fault {
     ServerError(u16),
     /// The answer comes this much later, on the wall clock.
     Latency(Duration),
+    /// The call waits, without effect, until [`go_on`](super::Simulator::go_on) lets it on.
+    Paused,
     /// The connection is closed before the effect.
     DropBefore,
     /// The connection is closed after the effect, without an answer.

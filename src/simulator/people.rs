@@ -137,6 +137,11 @@ impl Simulator {
         self.shared.world().trouble.fault(operation, calls, fault);
     }
 
+    /// Lets one paused call on, be it the one that waits or the next that will.
+    pub fn go_on(&self) {
+        self.shared.go_on.notify_one();
+    }
+
     /// No more faults.
     pub fn clear_faults(&self) {
         self.shared.world().trouble.clear();

@@ -8,7 +8,7 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, Response};
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::account::Account;
 use super::clock::SimulatedClock;
@@ -53,6 +53,8 @@ pub(super) struct Shared {
     world: Mutex<World>,
     /// Whether the call that is to be held was reached.
     pub(super) held: watch::Sender<bool>,
+    /// Lets one paused call on.
+    pub(super) go_on: Notify,
 }
 
 impl Shared {
@@ -66,6 +68,7 @@ impl Shared {
                 calls_so_far: 0,
             }),
             held: watch::Sender::new(false),
+            go_on: Notify::new(),
         }
     }
 
@@ -127,6 +130,10 @@ async fn served_with(fault: Fault, shared: &Shared, incoming: &Incoming, line: &
     match fault {
         Fault::Latency(late) => {
             tokio::time::sleep(late).await;
+            shared.world().perform(incoming)
+        }
+        Fault::Paused => {
+            shared.go_on.notified().await;
             shared.world().perform(incoming)
         }
         Fault::DropAfter => {

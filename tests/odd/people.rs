@@ -3,7 +3,6 @@
 use crate::support::world::{GRANT, World};
 use jiff::SignedDuration;
 use serde_json::json;
-use std::time::Duration;
 use unthrottled::reconcile::Daemon;
 use unthrottled::simulator::Fault;
 
@@ -131,8 +130,8 @@ async fn an_edit_between_our_look_and_our_write_is_not_overwritten() {
     let tick = world.tick(&mut daemon).await;
     world.sim.advance(world.sim.now().duration_until(tick.wake.expect("the grant settles")));
     world.sim.forget_calls();
-    // The look is the first read of the project; the second, just before the write, is slow enough for a person.
-    world.sim.fault("BatchGetProjects", 2..=2, Fault::Latency(Duration::from_secs(1)));
+    // The look is the first read of the project; the second, just before the write, waits for a person.
+    world.sim.fault("BatchGetProjects", 2..=2, Fault::Paused);
     let theirs = "version: 0.2\nphases:\n  build:\n    commands:\n      - make\n";
     let person = async {
         while !world.calls().contains_key("GetRolePolicy") {
@@ -140,6 +139,7 @@ async fn an_edit_between_our_look_and_our_write_is_not_overwritten() {
         }
         assert_eq!(world.calls()["BatchGetProjects"], 1, "the second read is under way");
         world.sim.edit_project("api", |json| json["source"]["buildspec"] = json!(theirs));
+        world.sim.go_on();
     };
     tokio::join!(world.tick(&mut daemon), person);
     assert_eq!(world.buildspec("api"), theirs);
@@ -161,14 +161,15 @@ async fn a_rollback_decided_between_our_look_and_our_write_comes_first() {
     let tick = world.tick(&mut daemon).await;
     world.sim.advance(world.sim.now().duration_until(tick.wake.expect("the grant settles")));
     world.sim.forget_calls();
-    // The last read of the look is slow enough for a person.
-    world.sim.fault("GetRolePolicy", 1..=1, Fault::Latency(Duration::from_secs(2)));
+    // The last read of the look waits for a person.
+    world.sim.fault("GetRolePolicy", 1..=1, Fault::Paused);
     let person = async {
         while !world.calls().contains_key("BatchGetProjects") {
             tokio::task::yield_now().await;
         }
         world.roll_back("web").await;
         assert!(!world.calls().contains_key("GetRolePolicy"), "the look is under way");
+        world.sim.go_on();
     };
     tokio::join!(world.tick(&mut daemon), person);
     world.rest(&mut daemon).await;
