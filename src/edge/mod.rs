@@ -5,6 +5,7 @@ pub mod batch_get_builds;
 pub mod build_log;
 pub mod clock;
 pub mod codebuild;
+pub mod docker_auth_config;
 pub mod event;
 pub mod http;
 pub mod iam;
