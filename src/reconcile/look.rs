@@ -86,15 +86,18 @@ impl Reconciler {
         Ok(sweep)
     }
 
-    /// Takes a sweep in, as a whole: what is watched, not dealt with and not too old is to be read.
+    /// Takes a sweep in, as a whole: what is watched, not dealt with and not too old is to be read. A build that was
+    /// diagnosed may still have to prove something: a daemon that is killed between the two has its verdict nowhere.
     pub(super) fn take_in(&mut self, sweep: Sweep, history: &History) {
         self.order = sweep.order();
         let builds = &self.builds;
         let ended_recently = |id: &BuildId| builds.get(id).is_none_or(|build| sweep.wants(build));
+        let may_prove =
+            |id: &BuildId| history.open_on_project(&id.project()).is_some_and(|open| open.stage() == Stage::Applied);
         let fresh: Vec<BuildId> = sweep
             .listed()
             .iter()
-            .filter(|id| self.is_watched(id) && !history.knows(id) && ended_recently(id))
+            .filter(|id| self.is_watched(id) && (!history.knows(id) || may_prove(id)) && ended_recently(id))
             .cloned()
             .collect();
         self.watch.take_in(sweep, &fresh);
