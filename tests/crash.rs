@@ -76,6 +76,35 @@ fn made_worse() -> World {
     world
 }
 
+fn variable() -> World {
+    let world = world(RetryReads::Current);
+    world.secret_for_docker();
+    world.repository_project("web");
+    world.sim.run_build("web");
+    world
+}
+
+fn variable_made_worse() -> World {
+    let world = variable();
+    world.sim.account(|account| {
+        account.role("codebuild-web").boundary(no_secrets());
+    });
+    world
+}
+
+fn mirror() -> World {
+    let world = world(RetryReads::Original).policy("provisioning = [\"mirror_image\"]");
+    world.image_project("web", "node:22");
+    world.sim.run_build("web");
+    world
+}
+
+fn mirror_throttled() -> World {
+    let world = mirror();
+    world.sim.account(|account| account.throttle_ecr_public());
+    world
+}
+
 fn shared_role() -> World {
     let world = world(RetryReads::Current);
     for project in ["web", "app"] {
@@ -189,5 +218,10 @@ killed_at_every_call! {
     a_login_and_ten_minutes, TenMinutes, login => ["web: verified"];
     a_rollback, Moment, made_worse => ["web: rolled_back"];
     a_rollback_and_ten_minutes, TenMinutes, made_worse => ["web: rolled_back"];
+    a_variable, Moment, variable => ["web: verified"];
+    a_rollback_of_a_variable, Moment, variable_made_worse => ["web: rolled_back"];
+    a_mirror, Moment, mirror => ["web: verified"];
+    a_mirror_and_ten_minutes, TenMinutes, mirror => ["web: verified"];
+    a_rollback_of_a_mirror, Moment, mirror_throttled => ["web: rolled_back"];
     a_role_of_two_projects, Moment, shared_role => ["app: verified", "web: verified"];
 }

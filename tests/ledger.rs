@@ -23,6 +23,7 @@ use unthrottled::domain::classify::Site;
 use unthrottled::domain::decide::{HoldReason, Judgement};
 use unthrottled::domain::history::{Detected, Fact, Record};
 use unthrottled::domain::plan::RemediationId;
+use unthrottled::domain::policy::Remedy;
 use unthrottled::domain::remediation::Entry;
 use unthrottled::domain::watch::Watch;
 use unthrottled::edge::ledger::{Ledger, LedgerError};
@@ -257,4 +258,19 @@ proptest! {
             assert_eq!(load(&path_in(&dir)).await.unwrap(), records);
         });
     }
+}
+
+/// A plan without a secret, and one of the secret's third key.
+#[tokio::test]
+async fn plans_of_every_remedy_are_loaded_as_they_were_appended() {
+    let dir = dir();
+    let facts = Remedy::ALL.into_iter().zip(1_u32..).map(|(remedy, n)| {
+        let plan = records::plan("web", n, remedy);
+        assert_eq!(plan.secret.is_some(), remedy.needs_secret());
+        let entry = Entry::Planned(Box::new(plan.clone()));
+        (at("10:00:00"), Fact::Remediation { id: plan.id, entry })
+    });
+    let records = records::records(facts.collect());
+    drop(ledger_of(&path_in(&dir), &records).await);
+    assert_eq!(load(&path_in(&dir)).await.unwrap(), records);
 }

@@ -8,7 +8,7 @@
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use unthrottled::domain::build::{RoleName, Secret, SecretArn, SecretKey};
+use unthrottled::domain::build::{AuthConfig, RoleName, Secret, SecretArn, SecretKey};
 use unthrottled::edge::aws::{Aws, Connection};
 use unthrottled::edge::build_log::{LogText, Reach};
 use unthrottled::edge::iam::{PolicyRead, PolicyWrite};
@@ -53,7 +53,13 @@ async fn secret(name: &str, value: &str, key: Option<&str>) -> SecretArn {
 const LOGIN: &str = r#"{"username": "u", "password": "p"}"#;
 
 async fn check(secret: &str) -> SecretCheck {
-    let wanted = Wanted { secret, username_key: "username", password_key: "password", region: "us-east-1" };
+    let wanted = Wanted {
+        secret,
+        username_key: "username",
+        password_key: "password",
+        auth_config_key: "docker_auth_config",
+        region: "us-east-1",
+    };
     edges().await.secrets.usable(wanted).await.unwrap()
 }
 
@@ -184,7 +190,11 @@ async fn a_malformed_document_is_rejected() {
 #[tokio::test]
 async fn a_secret_is_usable_by_name_and_by_arn() {
     let arn = secret("hub/usable", LOGIN, None).await;
-    let usable = SecretCheck::Usable(Secret { arn: arn.clone(), key: None });
+    let usable = SecretCheck::Usable(Secret {
+        arn: arn.clone(),
+        key: None,
+        auth_config: AuthConfig::Unusable("the secret has no text under it".to_string()),
+    });
     assert_eq!(check("hub/usable").await, usable);
     assert_eq!(check(arn.as_str()).await, usable);
 }

@@ -85,7 +85,7 @@ mod defaults {
         assert_eq!(policy.mode, Mode::Propose);
         assert_eq!(policy.credential.name, "dockerhub");
         assert_eq!(policy.provisioning, [Remedy::RegistryCredential]);
-        assert_eq!(policy.later_phase, [Remedy::BuildspecLogin]);
+        assert_eq!(policy.later_phase, [Remedy::BuildspecLogin, Remedy::DockerAuthVariable]);
         assert_eq!(policy.iac_owned, Mode::Propose);
         assert_eq!(policy.untrusted_builds, UntrustedBuilds::Ignore);
         assert_eq!(policy.retry, Retry::Provisioning);
@@ -134,6 +134,7 @@ mod layers {
         secret = "dockerhub/production"
         username_key = "username"
         password_key = "password"
+        auth_config_key = "docker_auth_config"
         username_variable = "DOCKERHUB_USERNAME"
         password_variable = "DOCKERHUB_PASSWORD"
         policy_name = "unthrottled-production"
@@ -142,6 +143,7 @@ mod layers {
         secret = "dockerhub/sandbox"
         username_key = "user"
         password_key = "token"
+        auth_config_key = "docker_auth_config"
         username_variable = "DOCKERHUB_USERNAME"
         password_variable = "DOCKERHUB_PASSWORD"
         policy_name = "unthrottled-sandbox"
@@ -154,7 +156,10 @@ mod layers {
         mode = "propose"
         credential = "production"
         provisioning = ["registry_credential"]
-        later_phase = ["buildspec_login"]
+        later_phase = [
+            "buildspec_login",
+            "docker_auth_variable",
+        ]
         iac_owned = "propose"
         untrusted_builds = "ignore"
         retry = "provisioning"
@@ -182,7 +187,10 @@ mod layers {
         mode = "apply"
         credential = "production"
         provisioning = ["registry_credential"]
-        later_phase = ["buildspec_login"]
+        later_phase = [
+            "buildspec_login",
+            "docker_auth_variable",
+        ]
         iac_owned = "propose"
         untrusted_builds = "ignore"
         retry = "provisioning"
@@ -204,7 +212,10 @@ mod layers {
         mode = "apply"
         credential = "sandbox"
         provisioning = ["registry_credential"]
-        later_phase = ["buildspec_login"]
+        later_phase = [
+            "buildspec_login",
+            "docker_auth_variable",
+        ]
         iac_owned = "apply"
         untrusted_builds = "ignore"
         retry = "always"
@@ -340,7 +351,7 @@ mod mistakes {
             unthrottled.toml:9: policy[0].setle (policy "all"): unknown key, did you mean `settle`?; allowed: name, projects, exclude, tags, scopes, mode, credential, provisioning, later_phase, iac_owned, untrusted_builds, retry, settle, verify_within, on_ineffective, limits, freeze
             unthrottled.toml:11: daemon.poll_intervall: unknown key, did you mean `poll_interval`?; allowed: poll_interval, lookback, mode, http_listen
             unthrottled.toml:12: daemon.http: unknown key, did you mean `http_listen`?; allowed: poll_interval, lookback, mode, http_listen
-            unthrottled.toml:13: demon: unknown key, did you mean `daemon`?; allowed: daemon, ledger, scope, credential, policy
+            unthrottled.toml:13: demon: unknown key, did you mean `daemon`?; allowed: daemon, ledger, scope, images, credential, policy
             "#);
     }
 
@@ -523,7 +534,7 @@ mod mistakes {
                 password_variable = "1st"
                 policy_name = "a b"
                 username_key = "a:b"
-                auth_config_key = "x"
+                auth_config_key = "password"
                 [credential.b]
                 secret = "dckr_pat_0123456789"
                 policy_name = "unthrottled-dockerhub"
@@ -544,11 +555,11 @@ mod mistakes {
         unthrottled.toml:12: credential.a.password_variable = "1st": not the name of a variable; allowed: letters, digits and `_`, not a digit first, and not beginning with CODEBUILD_
         unthrottled.toml:13: credential.a.policy_name = "a b": not the name of an inline policy; allowed: up to 128 letters, digits and `_+=,.@-`
         unthrottled.toml:14: credential.a.username_key = "a:b": not a key; allowed: a key of the secret's JSON, without `:`
-        unthrottled.toml:15: credential.a.auth_config_key: unknown key; allowed: secret, username_key, password_key, username_variable, password_variable, policy_name
+        unthrottled.toml:15: credential.a.auth_config_key = "password": the same as the key of the user name or password; allowed: a key of its own
         unthrottled.toml:17: credential.b.secret: a Docker Hub token, which settings must not hold; allowed: the name or the full ARN of a secret in Secrets Manager
         unthrottled.toml:19: credential.b.password_variable = "DOCKERHUB_USERNAME": the same as username_variable; allowed: a variable of its own
         unthrottled.toml:20: credential.c.secret: missing; allowed: text, as in "dockerhub"
-        unthrottled.toml:21: credential.c.password: unknown key, did you mean `password_key`?; allowed: secret, username_key, password_key, username_variable, password_variable, policy_name
+        unthrottled.toml:21: credential.c.password: unknown key, did you mean `password_key`?; allowed: secret, username_key, password_key, auth_config_key, username_variable, password_variable, policy_name
         unthrottled.toml:23: credential.d.secret: a table does not belong here; allowed: text, as in "dockerhub"
         unthrottled.toml:25: credential.e.secret: not the name of a secret; allowed: the name or the full ARN of a secret in Secrets Manager
         "#);
@@ -559,15 +570,35 @@ mod mistakes {
     fn remedies_of_the_wrong_place_or_of_another_version() {
         assert_snapshot!(
             problems_with(r#"
-                provisioning = ["buildspec_login"]
-                later_phase = ["docker_auth_variable", "registry_credential"]
+                provisioning = ["buildspec_login", "docker_auth_variable"]
+                later_phase = ["mirror_image", "registry_credential"]
             "#),
             @r#"
-            unthrottled.toml:9: policy[0].provisioning[0] (policy "all") = "buildspec_login": no such choice; allowed: "registry_credential"
-            unthrottled.toml:10: policy[0].later_phase[0] (policy "all") = "docker_auth_variable": no such choice; allowed: "buildspec_login"
-            unthrottled.toml:10: policy[0].later_phase[1] (policy "all") = "registry_credential": no such choice; allowed: "buildspec_login"
+            unthrottled.toml:9: policy[0].provisioning[0] (policy "all") = "buildspec_login": no such choice; allowed: "registry_credential", "mirror_image"
+            unthrottled.toml:9: policy[0].provisioning[1] (policy "all") = "docker_auth_variable": no such choice; allowed: "registry_credential", "mirror_image"
+            unthrottled.toml:10: policy[0].later_phase[0] (policy "all") = "mirror_image": no such choice; allowed: "buildspec_login", "docker_auth_variable"
+            unthrottled.toml:10: policy[0].later_phase[1] (policy "all") = "registry_credential": no such choice; allowed: "buildspec_login", "docker_auth_variable"
             "#
         );
+    }
+
+    #[test]
+    fn tables_of_images() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("curated.toml");
+        std::fs::write(&file, "[needs]\ndocker = \"28.3.0\"\nbuildx = \"0.26\"\ncompose = \"2.38.0\"\n").unwrap();
+        let missing = folder.path().join("official.toml");
+        let problems = problems_with(&format!("[images]\ncurated = {file:?}\nofficial = {missing:?}\n"));
+        let problems = problems.replace(&folder.path().display().to_string(), "/etc");
+        assert_snapshot!(problems, @r#"
+        unthrottled.toml:9: images.curated = "/etc/curated.toml": line 3 of the file: "0.26" is no version of three numbers, as in "28.3.0"; allowed: a file like config/curated-images.toml
+        unthrottled.toml:10: images.official = "/etc/official.toml": the file can't be read (No such file or directory (os error 2)); allowed: a file like config/official-images.toml
+        "#);
+        std::fs::write(&missing, "mirror = \"mirror.example/library\"\nnames = [\"node\"]\n").unwrap();
+        let settings = load(&format!("{LEAST}[images]\nofficial = {missing:?}\n"));
+        assert_eq!(settings.images.official.mirror, "mirror.example/library");
+        assert!(settings.summary().contains("[images]"), "{}", settings.summary());
+        assert!(!load(LEAST).images.curated.images.is_empty(), "the built-in tables");
     }
 
     #[test]
@@ -685,6 +716,9 @@ mod documents {
             region = \"eu-central-1\"
             role_arn = \"arn:aws:iam::111122223333:role/unthrottled\"
             external_id = \"unthrottled-prod-eu\"
+            [images]
+            curated = \"config/curated-images.toml\"
+            official = \"config/official-images.toml\"
             [credential.dockerhub]
             secret = \"dockerhub\"
             [[policy]]

@@ -76,7 +76,11 @@ pub fn plan(plan: &Plan) -> String {
     let title = format!("{}: {}", plan.project, plan.remedy);
     let _ = writeln!(text, "{}", paint(Tone::Strong, &title));
     let _ = writeln!(text, "  because of  {} in {}: {site}", plan.because, plan.phase);
-    let _ = writeln!(text, "  policy      {}, credential {}", plan.policy, plan.credential);
+    let credential = match &plan.secret {
+        Some(_) => format!(", credential {}", plan.credential),
+        None => String::new(),
+    };
+    let _ = writeln!(text, "  policy      {}{credential}", plan.policy);
     let _ = writeln!(text);
     for line in output::diff(&plan.to_string()).lines() {
         let _ = writeln!(text, "  {line}");

@@ -390,6 +390,17 @@ pub struct Secret {
     pub arn: SecretArn,
     /// The customer's key, or none for the key that AWS manages, which needs no grant.
     pub key: Option<SecretKey>,
+    /// Whether it also holds a text for `DOCKER_AUTH_CONFIG`, which only one remedy needs.
+    pub auth_config: AuthConfig,
+}
+
+/// Whether a secret holds a text that docker takes for `DOCKER_AUTH_CONFIG`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AuthConfig {
+    /// It does, for the login of the secret's other keys.
+    Usable,
+    /// It does not, for this reason, in a sentence without anything of its text.
+    Unusable(String),
 }
 
 /// The customer-managed KMS key of a secret.

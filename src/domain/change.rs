@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// One member of a project, before and after. These four are all that can be changed: the type is the permission.
+/// One member of a project, before and after. These five are all that can be changed: the type is the permission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Edit {
@@ -19,6 +19,13 @@ pub enum Edit {
     PullCredentials {
         /// As it was read; absent means `CODEBUILD`.
         before: Option<String>,
+        /// As it shall be.
+        after: String,
+    },
+    /// `environment.image`.
+    Image {
+        /// As it was.
+        before: String,
         /// As it shall be.
         after: String,
     },
@@ -168,6 +175,11 @@ impl Edit {
                     Position::Neither
                 }
             }
+            Edit::Image { before, after } => match &environment.image {
+                there if there == after => Position::After,
+                there if there == before => Position::Before,
+                _ => Position::Neither,
+            },
             Edit::Variable { name, reference } => match environment.variable(name).map(|v| &v.source) {
                 None => Position::Before,
                 Some(VariableSource::SecretsManager(there)) if there == reference => Position::After,

@@ -12,6 +12,7 @@ pub use choose::first_plan;
 use crate::domain::build::{Project, Role, Secret};
 use crate::domain::classify::{Cause, Login, Site};
 use crate::domain::history::{Detected, History};
+use crate::domain::images::KnownImages;
 use crate::domain::plan::{Plan, RemediationId};
 use crate::domain::policy::{self, Mode, Policy, UntrustedBuilds};
 use crate::domain::remediation::Stage;
@@ -160,10 +161,12 @@ pub struct Case<'a> {
 pub struct Means<'a> {
     /// The project's service role.
     pub role: &'a Role,
-    /// The policy's secret.
-    pub secret: &'a Secret,
+    /// The policy's secret, or why it can't be used; what is in the way only matters to remedies that need it.
+    pub secret: Result<&'a Secret, &'a str>,
     /// How many projects the policy matches.
     pub matched: usize,
+    /// What is known of images beforehand.
+    pub images: &'a KnownImages,
 }
 
 /// What the diagnosis alone decides: a throttle that no login cures is left alone.
@@ -277,11 +280,11 @@ pub fn without_build() -> Judgement {
 /// The second step: the first remedy that applies, if the limits let it.
 pub fn decide(case: Case<'_>, screened: (&Policy, Mode, Site), means: Means<'_>, now: Timestamp) -> Decision {
     let (policy, mode, site) = screened;
-    let plan = match first_plan(case, policy, site, means) {
+    let plan = match first_plan(case, policy, site, means, now) {
         Ok(plan) => plan,
         Err(judgement) => return Decision::Judge(judgement),
     };
-    if let Some(by) = case.history.disproved_by(&plan.role, &plan.secret) {
+    if let Some(by) = plan.secret.as_ref().and_then(|secret| case.history.disproved_by(&plan.role, secret)) {
         let detail = format!(
             "the secret made project `{by}` of the same role `{}` worse; once that is mended, \
              `unthrottled clear --project {by}` allows it again",

@@ -210,8 +210,10 @@ impl History {
         if let Some(against) = against(entry) {
             self.against.insert((plan.project.clone(), plan.remedy, against));
         }
-        if let Entry::RollbackDecided { reason: RollbackReason::MadeWorse, .. } = entry {
-            self.failed_roles.insert((plan.role.clone(), plan.secret.clone(), plan.project.clone()));
+        if let Entry::RollbackDecided { reason: RollbackReason::MadeWorse, .. } = entry
+            && let Some(secret) = &plan.secret
+        {
+            self.failed_roles.insert((plan.role.clone(), secret.clone(), plan.project.clone()));
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ pub mod decide;
 pub mod detect;
 pub mod history;
 pub mod image;
+pub mod images;
 pub mod plan;
 pub mod policy;
 pub mod remediation;

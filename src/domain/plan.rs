@@ -5,6 +5,7 @@ use crate::domain::build::{BuildId, ProjectName, RoleName, SecretArn};
 use crate::domain::change::{Change, Edit};
 use crate::domain::classify::Site;
 use crate::domain::policy::{OnIneffective, Remedy};
+use crate::domain::remedy::mirror_image;
 use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -64,8 +65,9 @@ pub struct Plan {
     pub credential: String,
     /// The project's service role.
     pub role: RoleName,
-    /// The secret.
-    pub secret: SecretArn,
+    /// The secret; none where the remedy needs none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretArn>,
     /// In order; undone in reverse.
     pub changes: Vec<Change>,
     /// How long a change must have been seen before the next depends on it.
@@ -117,6 +119,13 @@ impl Plan {
             Change::Grant { before, .. } => before.as_ref(),
             Change::Project { .. } => None,
         })
+    }
+
+    /// Whether the project's environment may have this image while the plan is carried out: the one that it had, or the
+    /// one that the plan itself gives it.
+    pub fn allows_image(&self, image: &str) -> bool {
+        let gives = |edit: &Edit| matches!(edit, Edit::Image { after, .. } if after == image);
+        self.image == image || self.edits().iter().any(gives)
     }
 
     /// The edits of the project.
@@ -172,6 +181,11 @@ impl fmt::Display for Edit {
             Edit::PullCredentials { before, after } => {
                 writeln!(f, "-   environment.imagePullCredentialsType = {}", before.as_deref().unwrap_or("(not set)"))?;
                 write!(f, "+   environment.imagePullCredentialsType = {after}")
+            }
+            Edit::Image { before, after } => {
+                writeln!(f, "-   environment.image = {before}")?;
+                writeln!(f, "+   environment.image = {after}")?;
+                write!(f, "      {}", mirror_image::LIMIT)
             }
             Edit::Variable { name, reference } => {
                 write!(f, "+   environment.environmentVariables {name} = {reference} (SECRETS_MANAGER)")

@@ -46,26 +46,38 @@ pub enum Remedy {
     RegistryCredential,
     /// The project's inline buildspec logs in before the first docker use.
     BuildspecLogin,
+    /// The project's builds get `DOCKER_AUTH_CONFIG`, which docker reads by itself.
+    DockerAuthVariable,
+    /// The project's environment takes the same image from ECR Public.
+    MirrorImage,
 }
 
 impl Remedy {
     /// Every remedy.
-    pub const ALL: [Remedy; 2] = [Remedy::RegistryCredential, Remedy::BuildspecLogin];
+    pub const ALL: [Remedy; 4] =
+        [Remedy::RegistryCredential, Remedy::BuildspecLogin, Remedy::DockerAuthVariable, Remedy::MirrorImage];
 
     /// The name in settings and events.
     pub fn name(self) -> &'static str {
         match self {
             Remedy::RegistryCredential => "registry_credential",
             Remedy::BuildspecLogin => "buildspec_login",
+            Remedy::DockerAuthVariable => "docker_auth_variable",
+            Remedy::MirrorImage => "mirror_image",
         }
     }
 
     /// Where a refused pull must have happened for this remedy to cure it.
     pub fn site(self) -> Site {
         match self {
-            Remedy::RegistryCredential => Site::BuildImage,
-            Remedy::BuildspecLogin => Site::DockerClient,
+            Remedy::RegistryCredential | Remedy::MirrorImage => Site::BuildImage,
+            Remedy::BuildspecLogin | Remedy::DockerAuthVariable => Site::DockerClient,
         }
+    }
+
+    /// Whether the project comes to name the secret, so that its role is granted it first.
+    pub fn needs_secret(self) -> bool {
+        self != Remedy::MirrorImage
     }
 }
 
@@ -131,6 +143,8 @@ pub struct Credential {
     pub username_key: String,
     /// The secret's key that holds the password or access token.
     pub password_key: String,
+    /// The secret's key that holds the text of `DOCKER_AUTH_CONFIG`.
+    pub auth_config_key: String,
     /// The environment variable that a project gets the user name in.
     pub username_variable: String,
     /// The environment variable that a project gets the password in.

@@ -5,7 +5,7 @@
 
 use crate::domain::build::{Build, BuildId, Project};
 use crate::domain::classify::Site;
-use crate::domain::plan::RetryPlan;
+use crate::domain::plan::{Plan, RetryPlan};
 use crate::domain::policy::Retry;
 use jiff::{SignedDuration, Timestamp};
 
@@ -70,11 +70,13 @@ pub fn found<'a>(because: &Build, candidates: &'a [Build], intended: Timestamp) 
 
 /// Why a build whose retry ran with its old configuration can't be started afresh: `StartBuild` would not give it what
 /// it was started with.
-pub fn not_startable(because: &Build, project: &Project) -> Option<&'static str> {
+pub fn not_startable(plan: &Plan, because: &Build, project: &Project) -> Option<&'static str> {
     let initiator = because.initiator.as_deref().unwrap_or_default();
     let names =
         |build: &[crate::domain::build::Variable]| -> Vec<String> { build.iter().map(|v| v.name.clone()).collect() };
     let ours: Vec<String> = names(&project.environment.variables);
+    let (ran, now) = (&because.environment.image, &project.environment.image);
+    let same_image = ran == now || *ran == plan.image && plan.allows_image(now);
     let overridden = names(&because.environment.variables).into_iter().any(|name| !ours.contains(&name));
     if initiator.starts_with("GitHub-Hookshot/")
         || initiator.starts_with("Bitbucket")
@@ -83,7 +85,7 @@ pub fn not_startable(because: &Build, project: &Project) -> Option<&'static str>
         Some("a webhook started it, and a new build would lack what the webhook gave it")
     } else if overridden {
         Some("it was started with variables of its own")
-    } else if because.environment.image != project.environment.image {
+    } else if !same_image {
         Some("it was started with an image of its own")
     } else {
         None

@@ -1,13 +1,14 @@
 //! Builders, so that the domain's tests read as sentences: `project("web").image("node:22")`.
 
 use crate::domain::build::{
-    Build, BuildId, Buildspec, Environment, InlinePolicy, LogPlace, Phase, PhaseName, Project, ProjectName, Role,
-    RoleName, Secret, SecretArn, SecretKey, Status, Variable, VariableSource, Visibility,
+    AuthConfig, Build, BuildId, Buildspec, Environment, InlinePolicy, LogPlace, Phase, PhaseName, Project, ProjectName,
+    Role, RoleName, Secret, SecretArn, SecretKey, Status, Variable, VariableSource, Visibility,
 };
 use crate::domain::buildspec::splice::{Digest, Splice};
 use crate::domain::change::{Change, Edit};
 use crate::domain::classify::{Cause, Diagnosis, Login, Registry, Site};
 use crate::domain::history::{Detected, Fact, History, Record};
+use crate::domain::images::{CuratedImage, CuratedImages, KnownImages, Needs, OfficialImages, Version};
 use crate::domain::plan::{Approval, Plan, RemediationId, RetryPlan};
 use crate::domain::policy::{Credential, Limits, Mode, OnIneffective, Policy, Remedy, Retry, UntrustedBuilds};
 use crate::domain::remediation::{Entry, RollbackReason};
@@ -211,7 +212,7 @@ impl Role {
 }
 
 pub(crate) fn secret() -> Secret {
-    Secret { arn: SecretArn::new(SECRET), key: None }
+    Secret { arn: SecretArn::new(SECRET), key: None, auth_config: AuthConfig::Usable }
 }
 
 pub(crate) fn secret_with_key() -> Secret {
@@ -224,12 +225,38 @@ pub(crate) fn grant_document() -> Value {
     grant::document(&secret())
 }
 
+/// Tables of images that no release changes.
+pub(crate) fn known_images() -> KnownImages {
+    let version = |text: &str| Version::try_from(text.to_string()).unwrap();
+    let image = |name: &str, since: &str, docker: &str, buildx: Option<&str>, compose: Option<&str>| CuratedImage {
+        names: vec![name.to_string()],
+        since: since.parse().unwrap(),
+        docker: version(docker),
+        buildx: buildx.map(version),
+        compose: compose.map(version),
+    };
+    let needs = Needs { docker: version("28.3.0"), buildx: version("0.26.0"), compose: version("2.38.0") };
+    let images = vec![
+        image("aws/codebuild/new:1", "2025-01-01", "27.5.1", None, None),
+        image("aws/codebuild/new:1", "2026-03-01", "28.3.0", Some("0.26.0"), Some("2.38.0")),
+        image("aws/codebuild/buildx:1", "2025-01-01", "29.0.0", Some("0.25.9"), Some("5.1.0")),
+        image("aws/codebuild/compose:1", "2025-01-01", "29.0.0", Some("0.32.1"), Some("2.9.0")),
+        image("aws/codebuild/bare:1", "2025-01-01", "28.3.0", None, None),
+    ];
+    let names = ["node", "alpine"].map(str::to_string).into();
+    KnownImages {
+        curated: CuratedImages { needs, images },
+        official: OfficialImages { mirror: "mirror.example/library".to_string(), names },
+    }
+}
+
 pub(crate) fn credential() -> Credential {
     Credential {
         name: "dockerhub".to_string(),
         secret: "dockerhub".to_string(),
         username_key: "username".to_string(),
         password_key: "password".to_string(),
+        auth_config_key: "docker_auth_config".to_string(),
         username_variable: "DOCKERHUB_USERNAME".to_string(),
         password_variable: "DOCKERHUB_PASSWORD".to_string(),
         policy_name: GRANT.to_string(),
@@ -324,13 +351,27 @@ pub(crate) fn plan(because: &str) -> Plan {
         policy: "all".to_string(),
         credential: "dockerhub".to_string(),
         role: RoleName::new("builds"),
-        secret: SecretArn::new(SECRET),
+        secret: Some(SecretArn::new(SECRET)),
         changes: vec![grant_change(), credential_change()],
         settle: seconds(5),
         verify_within: seconds(60),
         retry: RetryPlan::Once,
         on_ineffective: OnIneffective::Rollback,
         by: Approval::Policy,
+    }
+}
+
+/// What [`mirror_plan`] gives a project.
+pub(crate) const MIRRORED: &str = "mirror.example/library/node:22";
+
+/// A `mirror_image` for [`project`].
+pub(crate) fn mirror_plan() -> Plan {
+    let edit = Edit::Image { before: "node:22".to_string(), after: MIRRORED.to_string() };
+    Plan {
+        remedy: Remedy::MirrorImage,
+        secret: None,
+        changes: vec![Change::Project { edits: vec![edit] }],
+        ..plan("web:41")
     }
 }
 

@@ -16,6 +16,8 @@ pub enum Trouble {
     BuildspecBroken,
     /// The build image could not be pulled for a reason that is no limit.
     PullRefusedOtherwise,
+    /// A registry knows the login and does not let it into a repository.
+    AccessDenied,
 }
 
 /// A trouble that a log showed.
@@ -79,7 +81,8 @@ fn is_throttle(text: &str) -> bool {
     detect::in_log(text).findings.iter().any(|finding| finding.limit != Limit::Login)
 }
 
-/// What a line of a log says of a refused login at Docker Hub. A refusal by another registry is not ours to cure or to cause.
+/// What a line of a log says of a refused login at Docker Hub, or of a login that may not do what was asked. A login that
+/// another registry refused is not ours to cure or to cause.
 pub fn in_line(text: &str) -> Option<Trouble> {
     const REFUSALS: [&str; 4] = [
         "unauthorized: incorrect username or password",
@@ -87,7 +90,15 @@ pub fn in_line(text: &str) -> Option<Trouble> {
         "Get https://registry-1.docker.io/v2/: unauthorized",
         "login attempt to https://registry-1.docker.io/v2/ failed with status: 401",
     ];
-    REFUSALS.iter().any(|refusal| text.contains(refusal)).then_some(Trouble::LoginRefused)
+    // BuildKit, which asks Docker Hub's token service itself.
+    let by_token_service = text.contains("https://auth.docker.io/token") && text.contains(": 401 Unauthorized");
+    const DENIALS: [&str; 2] =
+        ["denied: requested access to the resource is denied", "insufficient_scope: authorization failed"];
+    if by_token_service || REFUSALS.iter().any(|refusal| text.contains(refusal)) {
+        Some(Trouble::LoginRefused)
+    } else {
+        DENIALS.iter().any(|denial| text.contains(denial)).then_some(Trouble::AccessDenied)
+    }
 }
 
 #[cfg(test)]
@@ -158,9 +169,32 @@ mod tests {
         0
     )]
     #[case("# unauthorized: incorrect username or password means that you mistyped", 0)]
+    #[case(
+        "#3 ERROR: failed to authorize: failed to fetch oauth token: unexpected status from POST request to \
+         https://auth.docker.io/token: 401 Unauthorized",
+        1
+    )]
     fn logs_tell_of_a_refused_login(#[case] text: &str, #[case] count: usize) {
         let seen = in_log(text).troubles;
         assert_eq!(seen.len(), count, "{seen:?}");
         assert!(seen.iter().all(|seen| seen.trouble == Trouble::LoginRefused));
+    }
+
+    #[rstest]
+    #[case("denied: requested access to the resource is denied", 1)]
+    #[case(
+        "ERROR: failed to push acme/app: push access denied, repository does not exist or may require authorization: server \
+         message: insufficient_scope: authorization failed",
+        1
+    )]
+    #[case("denied: User: arn:aws:sts::1:assumed-role/web is not authorized to perform: ecr:InitiateLayerUpload", 0)]
+    #[case(
+        "[Container] 2025/06/18 07:02:11 Running command echo denied: requested access to the resource is denied",
+        0
+    )]
+    fn logs_tell_of_a_login_that_may_not(#[case] text: &str, #[case] count: usize) {
+        let seen = in_log(text).troubles;
+        assert_eq!(seen.len(), count, "{seen:?}");
+        assert!(seen.iter().all(|seen| seen.trouble == Trouble::AccessDenied));
     }
 }

@@ -5,6 +5,7 @@ use crate::domain::buildspec::splice::Digest;
 use crate::domain::change::Edit;
 use crate::domain::classify::{Cause, Diagnosis, Site};
 use crate::domain::plan::Plan;
+use crate::domain::policy::Remedy;
 use crate::domain::trouble::Trouble;
 use std::fmt;
 
@@ -32,6 +33,10 @@ pub enum Ineffective {
     BuildspecBroken,
     /// CodeBuild can't pull the build image for another reason than before.
     ImageRefused,
+    /// The registry that the image now comes from throttled it.
+    MirrorThrottled,
+    /// Docker Hub refused our login what the build's own login may do.
+    AccessDenied,
 }
 
 /// Why a build tells nothing.
@@ -48,7 +53,7 @@ pub enum Inconclusive {
 impl Ineffective {
     /// Whether builds that ran before the remedy now fail because of it.
     pub fn made_worse(self) -> bool {
-        self != Ineffective::StillThrottled
+        !matches!(self, Ineffective::StillThrottled | Ineffective::MirrorThrottled)
     }
 }
 
@@ -60,6 +65,8 @@ impl fmt::Display for Ineffective {
             Ineffective::LoginRefused => "Docker Hub refused the credential",
             Ineffective::BuildspecBroken => "CodeBuild can't read the buildspec",
             Ineffective::ImageRefused => "CodeBuild can't pull the build image",
+            Ineffective::MirrorThrottled => "the mirror's registry throttled it",
+            Ineffective::AccessDenied => "Docker Hub refused the credential a repository that the build uses",
         })
     }
 }
@@ -69,6 +76,7 @@ pub fn carries(plan: &Plan, build: &Build) -> bool {
     plan.edits().iter().all(|edit| match edit {
         Edit::RegistryCredential { after } => build.environment.registry_credential.as_ref() == Some(after),
         Edit::PullCredentials { after, .. } => build.environment.pull_credentials.as_ref() == Some(after),
+        Edit::Image { after, .. } => build.environment.image == *after,
         Edit::Variable { name, reference } => matches!(
             build.environment.variable(name).map(|variable| &variable.source),
             Some(VariableSource::SecretsManager(there)) if there == reference
@@ -93,12 +101,19 @@ pub fn judge(plan: &Plan, build: &Build, diagnosis: &Diagnosis, trouble: Option<
     if diagnosis.cause == Cause::HubPullLimit && same_site && !diagnosis.recovered {
         return Verdict::Ineffective(Ineffective::StillThrottled);
     }
+    if diagnosis.cause == Cause::OtherRegistry && same_site && !diagnosis.recovered && moves_the_image(plan) {
+        return Verdict::Ineffective(Ineffective::MirrorThrottled);
+    }
     match build.phase(plan.phase.as_str()).and_then(|phase| phase.status.as_ref()) {
         Some(Status::Succeeded) => Verdict::Effective,
         Some(Status::Failed(_) | Status::Unknown(_)) => Verdict::Inconclusive(Inconclusive::OtherFailure),
         Some(Status::InProgress) | None if got_past(plan, build) => Verdict::Effective,
         Some(Status::InProgress) | None => Verdict::Inconclusive(Inconclusive::NotReached),
     }
+}
+
+fn moves_the_image(plan: &Plan) -> bool {
+    plan.edits().iter().any(|edit| matches!(edit, Edit::Image { .. }))
 }
 
 /// Whether CodeBuild read the secret and pulled the build image with it: all that a registry credential is for. A secret
@@ -110,9 +125,12 @@ fn pulled_with_our_secret(plan: &Plan, build: &Build) -> bool {
 
 /// What our own change broke. A trouble of a kind that the remedy can't cause is somebody else's.
 fn caused_by_us(plan: &Plan, trouble: Trouble) -> Option<Ineffective> {
+    let has_login = plan.secret.is_some();
     match trouble {
-        Trouble::SecretUnreadable | Trouble::KmsDenied => Some(Ineffective::SecretUnreadable),
-        Trouble::LoginRefused => Some(Ineffective::LoginRefused),
+        Trouble::SecretUnreadable | Trouble::KmsDenied => has_login.then_some(Ineffective::SecretUnreadable),
+        Trouble::LoginRefused => has_login.then_some(Ineffective::LoginRefused),
+        // Docker takes our variable before the login of the build itself. A login in the buildspec gives way to a later.
+        Trouble::AccessDenied => (plan.remedy == Remedy::DockerAuthVariable).then_some(Ineffective::AccessDenied),
         Trouble::BuildspecBroken => {
             let edits_it = plan.edits().iter().any(|edit| matches!(edit, Edit::Buildspec { .. }));
             edits_it.then_some(Ineffective::BuildspecBroken)

@@ -1,10 +1,11 @@
 //! Secrets Manager: whether a secret holds a Docker Hub login that builds of this region can use.
 //!
-//! The value is looked at once, to see that both keys are there, and wiped; the SDK's own buffers are not ours to wipe.
+//! The value is looked at once, to see that the keys are there, and wiped; the SDK's own buffers are not ours to wipe.
 
-use crate::domain::build::{Secret, SecretArn, SecretKey};
+use crate::domain::build::{AuthConfig, Secret, SecretArn, SecretKey};
 use crate::edge::aws::failure::{CallError, Failure, answers_questions};
 use crate::edge::aws::{account_of, region_of};
+use crate::edge::docker_auth_config;
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -35,6 +36,8 @@ pub struct Wanted<'a> {
     pub username_key: &'a str,
     /// The JSON key of the password or access token.
     pub password_key: &'a str,
+    /// The JSON key of the text for `DOCKER_AUTH_CONFIG`, which need not be there.
+    pub auth_config_key: &'a str,
     /// The region that the builds run in.
     pub region: &'a str,
 }
@@ -134,8 +137,8 @@ impl Secrets {
             Ok(value) => value,
             Err(problem) => return Ok(SecretCheck::Unusable(problem)),
         };
-        Ok(match check_keys(&value, &[wanted.username_key, wanted.password_key]) {
-            Ok(()) => SecretCheck::Usable(secret),
+        Ok(match check_keys(&value, wanted) {
+            Ok(auth_config) => SecretCheck::Usable(Secret { auth_config, ..secret }),
             Err(problem) => SecretCheck::Unusable(problem),
         })
     }
@@ -158,7 +161,8 @@ impl Secrets {
             return Ok(Err(other));
         }
         let key = answer.kms_key_id.and_then(|key| customer_key(&key, &arn));
-        Ok(Ok(Secret { arn: SecretArn::new(arn), key }))
+        let auth_config = AuthConfig::Unusable("it was not read".to_string());
+        Ok(Ok(Secret { arn: SecretArn::new(arn), key, auth_config }))
     }
 
     async fn value(&self, arn: &SecretArn) -> Result<Result<SecretString, SecretProblem>, SecretsError> {
@@ -198,19 +202,29 @@ fn customer_key(key: &str, secret_arn: &str) -> Option<SecretKey> {
     }
 }
 
-/// Whether each key has a text that is not blank.
-fn check_keys(value: &SecretString, keys: &[&str]) -> Result<(), SecretProblem> {
+/// Whether user name and password are texts that are not blank; and if they are, whether the third key is what docker
+/// takes for the same login.
+fn check_keys(value: &SecretString, wanted: Wanted<'_>) -> Result<AuthConfig, SecretProblem> {
     let members: BTreeMap<String, Member> =
         serde_json::from_str(value.expose_secret()).map_err(|_| SecretProblem::NotJson)?;
-    match keys.iter().find(|key| !matches!(members.get(**key), Some(Member::Text))) {
-        Some(key) => Err(SecretProblem::KeyMissing(key.to_string())),
-        None => Ok(()),
-    }
+    let text = |key: &str| match members.get(key) {
+        Some(Member::Text(text)) => Some(text),
+        Some(Member::Other) | None => None,
+    };
+    let required = |key: &str| text(key).ok_or_else(|| SecretProblem::KeyMissing(key.to_string()));
+    let (username, password) = (required(wanted.username_key)?, required(wanted.password_key)?);
+    let Some(there) = text(wanted.auth_config_key) else {
+        return Ok(AuthConfig::Unusable("the secret has no text under it".to_string()));
+    };
+    Ok(match docker_auth_config::check(there, username.expose_secret(), password) {
+        Ok(()) => AuthConfig::Usable,
+        Err(problem) => AuthConfig::Unusable(problem.to_string()),
+    })
 }
 
-/// What stands under a key, without the value: what is not copied need not be wiped.
+/// What stands under a key. A text is wiped when it is dropped; of everything else only the kind is kept.
 enum Member {
-    Text,
+    Text(SecretString),
     Other,
 }
 
@@ -230,7 +244,7 @@ impl<'de> Visitor<'de> for MemberVisitor {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Member, E> {
-        Ok(if text.trim().is_empty() { Member::Other } else { Member::Text })
+        Ok(if text.trim().is_empty() { Member::Other } else { Member::Text(SecretString::from(text)) })
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Member, E> {
@@ -276,6 +290,16 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
+    fn wanted() -> Wanted<'static> {
+        Wanted {
+            secret: "hub",
+            username_key: "username",
+            password_key: "password",
+            auth_config_key: "docker_auth_config",
+            region: "cn-north-1",
+        }
+    }
+
     const ARN: &str = "arn:aws-cn:secretsmanager:cn-north-1:111122223333:secret:hub-AbCdEf";
 
     #[rstest]
@@ -289,7 +313,32 @@ mod tests {
     #[case::a_list(r#"["u", "p"]"#, Err(SecretProblem::NotJson))]
     #[case::nothing("", Err(SecretProblem::NotJson))]
     fn keys_of(#[case] value: &str, #[case] answer: Result<(), SecretProblem>) {
-        assert_eq!(check_keys(&SecretString::from(value), &["username", "password"]), answer);
+        let checked = check_keys(&SecretString::from(value), wanted());
+        assert_eq!(checked.map(|_| ()), answer);
+    }
+
+    #[rstest]
+    #[case::good(r#""docker_auth_config": "{\"auths\":{\"https://index.docker.io/v1/\":{\"auth\":\"dTpw\"}}}""#, None)]
+    #[case::missing(r#""other": "x""#, Some("the secret has no text under it"))]
+    #[case::an_object(
+        r#""docker_auth_config": {"auths": {"https://index.docker.io/v1/": {"auth": "dTpw"}}}"#,
+        Some("the secret has no text under it")
+    )]
+    #[case::another_form(r#""docker_auth_config": "dTpw""#, Some("it is not of the form"))]
+    #[case::before_a_rotation(
+        r#""docker_auth_config": "{\"auths\":{\"https://index.docker.io/v1/\":{\"auth\":\"dTpvbGQ=\"}}}""#,
+        Some("it holds another login")
+    )]
+    fn the_text_for_docker_is_checked_and_not_told(#[case] member: &str, #[case] why: Option<&str>) {
+        let value = SecretString::from(format!(r#"{{"username": "u", "password": "p", {member}}}"#));
+        match (check_keys(&value, wanted()).unwrap(), why) {
+            (AuthConfig::Usable, None) => (),
+            (AuthConfig::Unusable(said), Some(why)) => {
+                assert!(said.starts_with(why), "{said}");
+                assert!(!said.contains("dTp"), "{said}");
+            }
+            (other, why) => panic!("{other:?}, not {why:?}"),
+        }
     }
 
     #[test]

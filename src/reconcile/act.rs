@@ -177,7 +177,8 @@ impl Reconciler {
         }
         let names = self.aws.codebuild.list_projects().await?;
         let projects = self.aws.codebuild.projects(&names).await?;
-        let needs = |project: &Project| project.role().as_ref() == Some(role) && project.names_secret(&plan.secret);
+        let Some(secret) = &plan.secret else { return Ok(GrantUse::Free) };
+        let needs = |project: &Project| project.role().as_ref() == Some(role) && project.names_secret(secret);
         Ok(if projects.iter().any(needs) { GrantUse::Needed } else { GrantUse::Free })
     }
 
@@ -257,8 +258,9 @@ impl Reconciler {
             let position = change.position(Some(text.project), &GrantSeen::Absent);
             let ready = match direction {
                 Direction::Forward => {
+                    let granted = plan.grant().is_some();
                     position == Position::Before
-                        && text.project.role().as_ref() == Some(&plan.role)
+                        && (!granted || text.project.role().as_ref() == Some(&plan.role))
                         && text.project.environment.image == plan.image
                 }
                 Direction::Back => position == Position::After,
@@ -329,7 +331,7 @@ impl Reconciler {
         {
             return Err(error.into());
         }
-        if let Some(why) = project.and_then(|project| retry::not_startable(&because, project)) {
+        if let Some(why) = project.and_then(|project| retry::not_startable(plan, &because, project)) {
             return Ok(Err(why));
         }
         let version = because.resolved_source_version.as_deref().or(because.source_version.as_deref());
@@ -368,6 +370,7 @@ fn field(edit: &Edit, text: &ProjectText<'_>, direction: Direction) -> Option<Fi
         Edit::PullCredentials { before, after } => {
             FieldWrite::PullCredentials(if forward { Some(after.clone()) } else { before.clone() })
         }
+        Edit::Image { before, after } => FieldWrite::Image(if forward { after.clone() } else { before.clone() }),
         Edit::Variable { name, reference } => {
             FieldWrite::Variable { name: name.clone(), reference: forward.then(|| reference.clone()) }
         }

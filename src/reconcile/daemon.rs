@@ -267,5 +267,10 @@ impl Daemon {
 }
 
 fn rules(settings: &Settings) -> Rules {
-    Rules { policies: settings.policies.clone(), mode: settings.daemon.mode, lookback: settings.daemon.lookback }
+    Rules {
+        policies: settings.policies.clone(),
+        mode: settings.daemon.mode,
+        lookback: settings.daemon.lookback,
+        images: settings.images.clone(),
+    }
 }

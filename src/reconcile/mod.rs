@@ -19,6 +19,7 @@ pub use think::Assessment;
 
 use crate::domain::build::{Build, BuildId};
 use crate::domain::history::Fact;
+use crate::domain::images::KnownImages;
 use crate::domain::plan::RemediationId;
 use crate::domain::policy::{Mode, Policy, Remedy};
 use crate::domain::remediation::{Outcome, Remediation, Stage};
@@ -28,6 +29,7 @@ use crate::edge::aws::Aws;
 use crate::edge::event;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// What the operator lets the loop do.
@@ -39,6 +41,8 @@ pub struct Rules {
     pub mode: Mode,
     /// How far back a first start looks.
     pub lookback: SignedDuration,
+    /// What is known of images beforehand.
+    pub images: Arc<KnownImages>,
 }
 
 /// One account and region, watched and mended.

@@ -177,16 +177,28 @@ impl Reconciler {
         let Some(name) = project.role() else {
             return Ok(Weighed::judged(decide::without_role("the project has no service role")));
         };
-        let secret = match self.secret(book, &policy.credential, now).await? {
-            SecretCheck::Usable(secret) => secret,
-            SecretCheck::Unusable(problem) => return Ok(Weighed::judged(decide::unusable(&problem.to_string(), now))),
+        // What needs no secret is not held back by one that can't be used.
+        let remedies = policy.remedies(site);
+        let secret = if remedies.iter().any(|remedy| remedy.needs_secret()) {
+            match self.secret(book, &policy.credential, now).await? {
+                SecretCheck::Usable(secret) => Ok(secret),
+                SecretCheck::Unusable(problem) => Err(problem.to_string()),
+            }
+        } else {
+            Err(String::new())
         };
+        if let Err(why) = &secret
+            && remedies.first().is_some_and(|remedy| remedy.needs_secret())
+        {
+            return Ok(Weighed::judged(decide::unusable(why, now)));
+        }
         let Some(role) = self.aws.iam.role(&name).await? else {
             return Ok(Weighed::judged(decide::without_role(&format!("role `{name}` does not exist"))));
         };
         let matched = self.matched(policy, now).await?;
-        let means = Means { role: &role, secret: &secret, matched };
-        let plan = decide::first_plan(case, policy, site, means).ok();
+        let secret = secret.as_ref().map_err(String::as_str);
+        let means = Means { role: &role, secret, matched, images: &rules.images };
+        let plan = decide::first_plan(case, policy, site, means, now).ok();
         Ok(Weighed { decision: decide::decide(case, (policy, mode, site), means, now), plan })
     }
 
@@ -201,6 +213,7 @@ impl Reconciler {
             secret: &credential.secret,
             username_key: &credential.username_key,
             password_key: &credential.password_key,
+            auth_config_key: &credential.auth_config_key,
             region: &self.aws.region,
         };
         let check = self.aws.secrets.usable(wanted).await?;
@@ -330,6 +343,7 @@ impl Reconciler {
             secret: &credential.secret,
             username_key: &credential.username_key,
             password_key: &credential.password_key,
+            auth_config_key: &credential.auth_config_key,
             region: &self.aws.region,
         };
         match self.aws.secrets.usable(wanted).await? {

@@ -28,6 +28,8 @@ pub struct Account {
     pub(super) keys: Vec<Key>,
     pub(super) hub: Hub,
     pub(super) ecr_public_throttled: bool,
+    /// Images of ECR Public that are not there, by their repository.
+    pub(super) ecr_public_lacks: BTreeSet<String>,
     pub(super) log_groups: BTreeMap<String, LogGroup>,
     pub(super) commands: Vec<ScriptedCommand>,
     pub(super) retry_tokens: Vec<RetryToken>,
@@ -86,6 +88,8 @@ pub(super) struct Outside {
     /// The images that `docker compose` needs.
     pub(super) compose: Vec<String>,
     pub(super) client: DockerClient,
+    /// The version of docker in the build's image; none means what that image is known to have.
+    pub(super) docker: Option<(u32, u32)>,
     /// The buildspec file that the repository holds.
     pub(super) repository_buildspec: Option<String>,
     /// The public address of the build's network.
@@ -185,6 +189,7 @@ impl Account {
             keys: Vec::new(),
             hub: Hub::default(),
             ecr_public_throttled: false,
+            ecr_public_lacks: BTreeSet::new(),
             log_groups: BTreeMap::new(),
             commands: Vec::new(),
             retry_tokens: Vec::new(),

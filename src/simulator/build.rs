@@ -98,6 +98,8 @@ pub(super) struct Container {
     pub(super) env: BTreeMap<String, String>,
     /// Values that the log shows as `***`.
     pub(super) masked: BTreeSet<String>,
+    /// The image that the container was made of.
+    pub(super) image: String,
     /// The Docker Hub account of `docker login`, in the client's file.
     pub(super) hub_user: Option<String>,
     pub(super) buildspec: Option<Buildspec>,

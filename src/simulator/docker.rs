@@ -2,7 +2,7 @@
 
 use super::account::DockerClient;
 use super::docker_login::{HUB_KEY, login, puller};
-use super::hub::{HubRefusal, Registry, canonical, manifest_url, path_and_tag, registry_of};
+use super::hub::{HubRefusal, Puller, Registry, canonical, manifest_url, path_and_tag, registry_of};
 use super::shell::{Machine, Ran};
 
 /// Words before a program that do not change what it does here.
@@ -31,6 +31,7 @@ pub(super) fn run(machine: &mut Machine<'_>, words: &[String], input: &[String])
             let image = positional(arguments, &["--platform"]);
             pull(machine, image)
         }
+        ["push", arguments @ ..] | ["image", "push", arguments @ ..] => push(machine, positional(arguments, &[])),
         ["run" | "create", arguments @ ..] | ["container", "run" | "create", arguments @ ..] => {
             let image = image_of_run(arguments);
             pull(machine, image)
@@ -46,9 +47,10 @@ pub(super) fn run(machine: &mut Machine<'_>, words: &[String], input: &[String])
     }
 }
 
-/// One pull: fine, refused by Docker Hub, or throttled by ECR Public.
+/// One pull: throttled by Docker Hub, refused by it for who asks, or throttled by ECR Public.
 enum Refused {
     Hub(HubRefusal),
+    Unauthorized(&'static str),
     EcrPublic,
 }
 
@@ -56,7 +58,7 @@ fn fetch(machine: &mut Machine<'_>, image: &str) -> Result<(), Refused> {
     machine.lasts += machine.account.durations.pull;
     match registry_of(image) {
         Registry::Hub if image != "scratch" => {
-            let puller = puller(machine);
+            let puller = puller(machine).map_err(Refused::Unauthorized)?;
             let now = machine.now();
             machine.account.hub.pull(&puller, now).map_err(Refused::Hub)
         }
@@ -84,6 +86,23 @@ fn pull(machine: &mut Machine<'_>, image: Option<&str>) -> Ran {
     }
 }
 
+/// A push to Docker Hub takes the account whose repository it is; other registries take any.
+fn push(machine: &mut Machine<'_>, image: Option<&str>) -> Ran {
+    let Some(image) = image.filter(|image| registry_of(image) == Registry::Hub) else {
+        return Ran::default();
+    };
+    machine.lasts += machine.account.durations.pull;
+    let (path, _) = path_and_tag(image);
+    let owner = path.split('/').next().unwrap_or_default();
+    let out = vec![format!("The push refers to repository [docker.io/{path}]")];
+    let refused = match puller(machine) {
+        Ok(Puller::Account(user)) if user == owner => return Ran::printed(out),
+        Ok(_) => "denied: requested access to the resource is denied".to_owned(),
+        Err(words) => format!("Error response from daemon: {words}"),
+    };
+    Ran { out, ..Ran::failed(1, vec![refused]) }
+}
+
 /// The daemon's answer to a refused pull, as the docker command prints it.
 fn daemon_error(client: DockerClient, refused: &Refused) -> String {
     match (client, refused) {
@@ -93,6 +112,7 @@ fn daemon_error(client: DockerClient, refused: &Refused) -> String {
         (_, Refused::Hub(refusal)) => {
             format!("Error response from daemon: toomanyrequests: {}", refusal.message)
         }
+        (_, Refused::Unauthorized(words)) => format!("Error response from daemon: {words}"),
         (_, Refused::EcrPublic) => "Error response from daemon: toomanyrequests: Rate exceeded".to_owned(),
     }
 }
@@ -149,6 +169,7 @@ fn build(machine: &mut Machine<'_>) -> Ran {
 fn bare_error(refused: &Refused) -> String {
     match refused {
         Refused::Hub(refusal) => format!("toomanyrequests: {}", refusal.message),
+        Refused::Unauthorized(words) => (*words).to_owned(),
         Refused::EcrPublic => "toomanyrequests: Rate exceeded".to_owned(),
     }
 }
@@ -161,6 +182,9 @@ fn buildkit_error(step: usize, image: &str, refused: &Refused) -> Vec<String> {
             "failed to copy: httpReadSeeker: failed open: unexpected status from GET request to {}: 429 Too Many Requests",
             manifest_url(image, &tag)
         ),
+        Refused::Unauthorized(_) => {
+            "failed to authorize: failed to fetch oauth token: unexpected status from POST request to https://auth.docker.io/token: 401 Unauthorized".to_owned()
+        }
         Refused::EcrPublic => format!("{name}: unexpected status code: 429 Too Many Requests"),
     };
     vec![

@@ -50,29 +50,61 @@ pub(super) fn login(machine: &mut Machine<'_>, arguments: &[&str], input: &[Stri
         (user, Some(password)) if machine.account.hub.knows(user, password) => {
             machine.container.hub_user = Some(user.to_owned());
             let mut ran = Ran::printed(vec!["Login Succeeded".to_owned()]);
+            if from_variable(machine).is_some() {
+                ran.out.insert(0, "WARNING: DOCKER_AUTH_CONFIG is set and takes precedence.".to_owned());
+            }
             ran.err =
                 vec!["WARNING! Your credentials are stored unencrypted in '/root/.docker/config.json'.".to_owned()];
             ran
         }
-        _ => error(
-            "Error response from daemon: Get \"https://registry-1.docker.io/v2/\": unauthorized: incorrect username or password",
-        ),
+        _ => error(&format!("Error response from daemon: {UNAUTHORIZED}")),
     }
 }
 
-/// Who the client is at Docker Hub: `DOCKER_AUTH_CONFIG` wins over the file of `docker login`.
-pub(super) fn puller(machine: &Machine<'_>) -> Puller {
-    let from_variable =
-        machine.container.env.get("DOCKER_AUTH_CONFIG").and_then(|text| auth_config_user(machine, text));
-    match from_variable.or_else(|| machine.container.hub_user.clone()) {
+/// What Docker Hub answers to a login that it does not know.
+pub(super) const UNAUTHORIZED: &str =
+    "Get \"https://registry-1.docker.io/v2/\": unauthorized: incorrect username or password";
+
+/// The first docker that reads `DOCKER_AUTH_CONFIG`.
+const READS_THE_VARIABLE: (u32, u32) = (28, 3);
+
+/// Who the client is at Docker Hub: `DOCKER_AUTH_CONFIG` wins over the file of `docker login`, if it is read at all.
+/// Nobody, where Docker Hub does not know the login that the client sends.
+pub(super) fn puller(machine: &Machine<'_>) -> Result<Puller, &'static str> {
+    if let Some((user, password)) = from_variable(machine) {
+        let known = machine.account.hub.knows(&user, &password);
+        return if known { Ok(Puller::Account(user)) } else { Err(UNAUTHORIZED) };
+    }
+    Ok(match machine.container.hub_user.clone() {
         Some(user) => Puller::Account(user),
         None => Puller::Address(machine.account.address_of(machine.project)),
-    }
+    })
 }
 
-/// The user of `{"auths": {"https://index.docker.io/v1/": {"auth": base64(user:password)}}}`; any other member makes the client
+/// The login of the variable, where the image's docker reads it.
+pub(super) fn from_variable(machine: &Machine<'_>) -> Option<(String, String)> {
+    let told = machine.account.projects.get(machine.project).and_then(|project| project.outside.docker);
+    let docker = told.unwrap_or_else(|| docker_of(&machine.container.image));
+    let text = machine.container.env.get("DOCKER_AUTH_CONFIG")?;
+    auth_config(text).filter(|_| docker >= READS_THE_VARIABLE)
+}
+
+/// The docker of an image: CodeBuild's newest have 28.5, its older ones 20.10, and who makes an image of his own brings
+/// what was new some years ago.
+fn docker_of(image: &str) -> (u32, u32) {
+    const NEWEST: [&str; 5] = [
+        "aws/codebuild/standard:7.0",
+        "aws/codebuild/standard:8.0",
+        "aws/codebuild/amazonlinux-x86_64-standard:5.0",
+        "aws/codebuild/amazonlinux2-x86_64-standard:5.0",
+        "aws/codebuild/amazonlinux-aarch64-standard:3.0",
+    ];
+    if NEWEST.contains(&image) { (28, 5) } else { (20, 10) }
+}
+
+/// User and password of `{"auths": {"https://index.docker.io/v1/": {"auth": base64(user:password)}}}`; any other member makes the client
 /// fall back to its file, as its strict decoder does.
-fn auth_config_user(machine: &Machine<'_>, text: &str) -> Option<String> {
+fn auth_config(text: &str) -> Option<(String, String)> {
     let json: Value = serde_json::from_str(text).ok()?;
     let (root, auths) = (json.as_object()?, json["auths"].as_object()?);
     let entry = auths.get(HUB_KEY)?.as_object()?;
@@ -81,7 +113,7 @@ fn auth_config_user(machine: &Machine<'_>, text: &str) -> Option<String> {
     }
     let decoded = String::from_utf8(decode_base64(entry.get("auth")?.as_str()?)?).ok()?;
     let (user, password) = decoded.split_once(':')?;
-    machine.account.hub.knows(user, password).then(|| user.to_owned())
+    Some((user.to_owned(), password.to_owned()))
 }
 
 fn decode_base64(text: &str) -> Option<Vec<u8>> {

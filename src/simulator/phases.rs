@@ -49,8 +49,10 @@ impl Account {
         }
         let environment = build.environment();
         let image = environment["image"].as_str().unwrap_or_default().to_owned();
-        if registry_of(&image) != Registry::Hub {
-            return Ok(());
+        match registry_of(&image) {
+            Registry::Hub => (),
+            Registry::EcrPublic => return self.pull_of_ecr_public(&image),
+            Registry::Curated | Registry::Ecr | Registry::Other => return Ok(()),
         }
         let credential = environment["registryCredential"]["credential"].as_str();
         let with_role = environment["imagePullCredentialsType"] == "SERVICE_ROLE";
@@ -70,6 +72,24 @@ impl Account {
                 cut(&refusal.provisioning_message(&image, wording)),
             )
         })
+    }
+
+    /// ECR Public needs no login and takes no Docker Hub credential; it has limits of its own.
+    fn pull_of_ecr_public(&self, image: &str) -> Result<(), PhaseEnd> {
+        let path = image.split_once('/').map_or(image, |(_, path)| path);
+        let repository = path.split([':', '@']).next().unwrap_or_default();
+        if self.ecr_public_lacks.contains(repository) {
+            let (alias, name) = repository.split_once('/').unwrap_or((repository, ""));
+            return Err(unable_to_pull(&format!(
+                "CannotPullContainerError: Error response from daemon: repository public.ecr.aws/{repository} not found: name unknown: The repository with name '{name}' does not exist in the registry with id '{alias}'"
+            )));
+        }
+        if self.ecr_public_throttled {
+            return Err(unable_to_pull(
+                "CannotPullContainerError: Error response from daemon: toomanyrequests: Rate exceeded",
+            ));
+        }
+        Ok(())
     }
 
     /// The Docker Hub user of a registry credential: a secret with the keys `username` and `password`.
@@ -121,7 +141,8 @@ impl Account {
         let build = &self.builds[place];
         let text = self.buildspec_text(place)?;
         let spec = buildspec::read(&text).map_err(|message| PhaseEnd::failed("FAILED", "YAML_FILE_ERROR", message))?;
-        let mut container = Container::default();
+        let image = build.environment()["image"].as_str().unwrap_or_default().to_owned();
+        let mut container = Container { image, ..Container::default() };
         let session = format!("AWSCodeBuild-{}", build.uuid());
         container.env = self.standard_variables(place);
         container.env.extend(spec.variables.clone());

@@ -31,6 +31,7 @@ impl<'a> ProjectEdit<'a> {
                     dockerfile: vec!["node:22".to_owned()],
                     compose: Vec::new(),
                     client: DockerClient::default(),
+                    docker: None,
                     repository_buildspec: Some(REPOSITORY_BUILDSPEC.to_owned()),
                     address: SHARED_ADDRESS.to_owned(),
                 },
@@ -124,6 +125,11 @@ impl<'a> ProjectEdit<'a> {
     /// Whose words a refused pull comes in.
     pub fn docker_client(self, client: DockerClient) -> Self {
         self.outside(|outside| outside.client = client)
+    }
+
+    /// The docker that its builds have, whatever their image.
+    pub fn docker_version(self, major: u32, minor: u32) -> Self {
+        self.outside(|outside| outside.docker = Some((major, minor)))
     }
 
     /// The address from which its docker commands pull.

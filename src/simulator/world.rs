@@ -43,6 +43,16 @@ impl Account {
         self.ecr_public_throttled = true;
     }
 
+    /// Nobody throttles any more at ECR Public.
+    pub fn unthrottle_ecr_public(&mut self) {
+        self.ecr_public_throttled = false;
+    }
+
+    /// ECR Public has no repository of this name, as in `docker/library/node`.
+    pub fn ecr_public_lacks(&mut self, repository: &str) {
+        self.ecr_public_lacks.insert(repository.to_owned());
+    }
+
     /// A secret under the AWS managed key, with the text `{}`.
     pub fn secret(&mut self, name: &str) -> SecretEdit<'_> {
         if !self.secrets.contains_key(name) {

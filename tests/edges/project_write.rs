@@ -229,3 +229,14 @@ async fn what_a_refusal_quotes_of_the_project_is_struck_out() {
     assert_eq!(source, "InvalidInputException: Value '…' at 'environment.environmentVariables.1.member.value' failed");
     assert!(!format!("{error:?}").contains("plain-value"));
 }
+
+#[tokio::test]
+async fn an_image_sends_the_environment_with_nothing_else_changed() {
+    let image = "public.ecr.aws/docker/library/node:22";
+    let body = sent(&web(), vec![FieldWrite::Image(image.into())]).await;
+    let mut expected = web()["environment"].clone();
+    expected["image"] = json!(image);
+    assert_eq!(body["environment"], expected);
+    assert_eq!(body["source"], Value::Null);
+    assert_eq!(body["tags"], json!([{"key": "team", "value": "web"}]));
+}

@@ -3,13 +3,13 @@
 use crate::wire::{Answer, Wire};
 use rstest::rstest;
 use serde_json::{Value, json};
-use unthrottled::domain::build::{Secret, SecretArn, SecretKey};
+use unthrottled::domain::build::{AuthConfig, Secret, SecretArn, SecretKey};
 use unthrottled::edge::secrets::{SecretCheck, SecretProblem, Wanted};
 
 const ARN: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:hub-AbCdEf";
 
 fn wanted(secret: &str) -> Wanted<'_> {
-    Wanted { secret, username_key: "username", password_key: "password", region: "us-east-1" }
+    Wanted { secret, username_key: "username", password_key: "password", auth_config_key: "auth", region: "us-east-1" }
 }
 
 fn described(members: Value) -> (&'static str, Answer) {
@@ -35,9 +35,12 @@ async fn check(secret: &str, script: Vec<(&'static str, Answer)>) -> SecretCheck
 
 #[tokio::test]
 async fn a_secret_is_usable_and_known_by_its_full_arn() {
-    let wire = Wire::new([described(json!({})), value(r#"{"username": "u", "password": "p"}"#)]).await;
+    let wire = Wire::new([described(json!({})), value(r#"{"username": "u", "password": "p", "auth": "{\"auths\":{\"https://index.docker.io/v1/\":{\"auth\":\"dTpw\"}}}"}"#)]).await;
     let check = wire.aws().await.secrets.usable(wanted("hub")).await.unwrap();
-    assert_eq!(check, SecretCheck::Usable(Secret { arn: SecretArn::new(ARN), key: None }));
+    assert_eq!(
+        check,
+        SecretCheck::Usable(Secret { arn: SecretArn::new(ARN), key: None, auth_config: AuthConfig::Usable })
+    );
     assert_eq!(wire.body_of("DescribeSecret"), json!({"SecretId": "hub"}));
     assert_eq!(wire.body_of("GetSecretValue"), json!({"SecretId": ARN}));
 }
@@ -45,8 +48,9 @@ async fn a_secret_is_usable_and_known_by_its_full_arn() {
 #[tokio::test]
 async fn its_customer_managed_key_is_named() {
     let script = vec![described(json!({"KmsKeyId": "0a1b"})), value(r#"{"username": "u", "password": "p"}"#)];
+    let auth_config = AuthConfig::Unusable("the secret has no text under it".to_string());
     let key = Some(SecretKey::Key("arn:aws:kms:us-east-1:111122223333:key/0a1b".into()));
-    assert_eq!(check(ARN, script).await, SecretCheck::Usable(Secret { arn: SecretArn::new(ARN), key }));
+    assert_eq!(check(ARN, script).await, SecretCheck::Usable(Secret { arn: SecretArn::new(ARN), key, auth_config }));
 }
 
 #[rstest]

@@ -5,8 +5,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod auth_variable;
 mod cured;
 mod left_alone;
+mod mirror;
 mod shared;
 mod taken_back;
 mod unknowns;

@@ -87,7 +87,7 @@ fn every_way_to_pull_is_refused(#[case] command: &str) {
 #[rstest]
 #[case("docker pull public.ecr.aws/docker/library/node:22")]
 #[case("docker pull ghcr.io/acme/app")]
-#[case("docker push acme/app")]
+#[case("docker push ghcr.io/acme/app")]
 #[case("docker pull node:22 || true")]
 #[case("docker ps && docker tag a b; docker images")]
 #[case("if false; then docker pull node:22; else echo cached; fi")]
@@ -167,6 +167,45 @@ fn the_auth_variable_works_only_in_exactly_its_form(#[case] value: &str, #[case]
         a.project("app").variable("DOCKER_AUTH_CONFIG", value);
     });
     assert_eq!(run_in(&sim, "0.2", &["docker pull node:22"]).0.status, status);
+}
+
+/// The image's own docker is what counts, unless a test says which one it has.
+#[rstest]
+#[case::newest_curated("aws/codebuild/standard:7.0", None, "SUCCEEDED")]
+#[case::older_curated("aws/codebuild/standard:6.0", None, "FAILED")]
+#[case::own_image("111122223333.dkr.ecr.us-east-1.amazonaws.com/build", None, "FAILED")]
+#[case::own_new_image("111122223333.dkr.ecr.us-east-1.amazonaws.com/build", Some((28, 3)), "SUCCEEDED")]
+#[case::just_too_old("aws/codebuild/standard:7.0", Some((28, 2)), "FAILED")]
+fn an_older_docker_does_not_read_the_auth_variable(
+    #[case] image: &str,
+    #[case] docker: Option<(u32, u32)>,
+    #[case] status: &str,
+) {
+    let sim = simulator();
+    sim.account(|a| {
+        a.hub().limit_anonymous(0).account("acme", "hub-pw");
+        let value = r#"{"auths":{"https://index.docker.io/v1/":{"auth":"YWNtZTpodWItcHc="}}}"#;
+        let project = a.project("app").variable("DOCKER_AUTH_CONFIG", value).image(image);
+        if let Some((major, minor)) = docker {
+            project.docker_version(major, minor);
+        }
+    });
+    assert_eq!(run_in(&sim, "0.2", &["docker pull node:22"]).0.status, status);
+}
+
+#[test]
+fn a_push_takes_the_account_whose_repository_it_is() {
+    let sim = simulator();
+    sim.account(|a| {
+        a.hub().account("acme", "hub-pw").account("other", "pw");
+    });
+    let logins = [("acme", "hub-pw", "SUCCEEDED"), ("other", "pw", "FAILED")];
+    for (user, password, status) in logins {
+        let login = format!("docker login -u {user} -p {password}");
+        let (build, log) = run_in(&sim, "0.2", &[&login, "docker push acme/app:1"]);
+        assert_eq!(build.status, status, "{log}");
+        assert_eq!(log.contains("denied: requested access to the resource is denied"), status == "FAILED", "{log}");
+    }
 }
 
 #[test]

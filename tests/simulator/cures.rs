@@ -119,3 +119,24 @@ async fn a_refused_docker_build_is_cured_by_variables_and_a_login_line() {
     assert!(log.contains("Login Succeeded"), "{log}");
     assert!(!log.contains("hub-pw"), "{log}");
 }
+
+/// ECR Public needs no credential, and has limits and gaps of its own.
+#[test]
+fn a_build_image_of_ecr_public_is_pulled_refused_or_not_there() {
+    let sim = simulator();
+    sim.account(|a| {
+        a.hub().limit_anonymous(0);
+        a.project("web").image("public.ecr.aws/docker/library/node:22");
+    });
+    assert_eq!(sim.run_build("web").status, "SUCCEEDED");
+    sim.account(|a| a.throttle_ecr_public());
+    let throttled = sim.run_build("web");
+    assert_eq!(throttled.failed_phase.as_deref(), Some("PROVISIONING"));
+    assert!(throttled.message.unwrap_or_default().ends_with("toomanyrequests: Rate exceeded"));
+    sim.account(|a| {
+        a.unthrottle_ecr_public();
+        a.ecr_public_lacks("docker/library/node");
+    });
+    let missing = sim.run_build("web").message.unwrap_or_default();
+    assert!(missing.contains("name unknown: The repository with name 'library/node' does not exist"), "{missing}");
+}

@@ -24,6 +24,22 @@ impl World {
         });
     }
 
+    /// A project whose docker client pulls from Docker Hub, by a buildspec in the repository.
+    pub fn repository_project(&self, name: &str) {
+        self.sim.account(|account| {
+            account.project(name).dockerfile(["python:3.13"]).repository_buildspec(DOCKER_BUILD);
+        });
+    }
+
+    /// The secret also holds what docker takes for `DOCKER_AUTH_CONFIG`.
+    pub fn secret_for_docker(&self) {
+        self.sim.account(|account| {
+            // The base64 of `acme:hub-pw`.
+            account.secret("dockerhub").json(json!({"username": "acme", "password": "hub-pw",
+                "docker_auth_config": r#"{"auths":{"https://index.docker.io/v1/":{"auth":"YWNtZTpodWItcHc="}}}"#}));
+        });
+    }
+
     /// A project whose build fails of its own tests.
     pub fn failing_project(&self, name: &str) {
         self.sim.account(|account| {
@@ -48,11 +64,12 @@ impl World {
         builds.iter().filter(|build| build.status != "STOPPED").map(|build| build.status.clone()).collect()
     }
 
-    /// How many builds of a project ran to their end with the secret in their own configuration.
+    /// How many builds of a project ran to their end with the secret, or the mirror, in their own configuration.
     pub fn ended_with_the_secret(&self, project: &str) -> usize {
         let builds = self.sim.builds_of(project);
         let ended = builds.iter().filter(|build| build.complete && build.status != "STOPPED");
-        ended.filter(|build| self.sim.build_json(&build.id)["environment"].to_string().contains(":secret:")).count()
+        let environments = ended.map(|build| self.sim.build_json(&build.id)["environment"].to_string());
+        environments.filter(|text| text.contains(":secret:") || text.contains("public.ecr.aws")).count()
     }
 }
 

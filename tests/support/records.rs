@@ -71,12 +71,22 @@ pub fn plan(project: &str, number: u32, remedy: Remedy) -> Plan {
             Edit::RegistryCredential { after: SECRET.to_string() },
             Edit::PullCredentials { before: None, after: "SERVICE_ROLE".to_string() },
         ],
+        Remedy::MirrorImage => vec![Edit::Image {
+            before: "node:22".to_string(),
+            after: "public.ecr.aws/docker/library/node:22".to_string(),
+        }],
+        Remedy::DockerAuthVariable => vec![Edit::Variable {
+            name: "DOCKER_AUTH_CONFIG".to_string(),
+            reference: format!("{SECRET}:docker_auth_config"),
+        }],
         Remedy::BuildspecLogin => vec![
             Edit::Variable { name: "DOCKERHUB_USERNAME".to_string(), reference: format!("{SECRET}:username") },
             Edit::Variable { name: "DOCKERHUB_PASSWORD".to_string(), reference: format!("{SECRET}:password") },
         ],
     };
     let role = RoleName::new(format!("{project}-build"));
+    let because_of = project;
+    let project = Change::Project { edits };
     let grant = Change::Grant {
         role: role.clone(),
         policy: "unthrottled-dockerhub".to_string(),
@@ -88,7 +98,7 @@ pub fn plan(project: &str, number: u32, remedy: Remedy) -> Plan {
     };
     Plan {
         id: RemediationId::of(&because),
-        project: ProjectName::new(project),
+        project: ProjectName::new(because_of),
         image: "node:22".to_string(),
         because,
         site: remedy.site(),
@@ -97,8 +107,8 @@ pub fn plan(project: &str, number: u32, remedy: Remedy) -> Plan {
         policy: "services".to_string(),
         credential: "dockerhub".to_string(),
         role,
-        secret: SecretArn::new(SECRET),
-        changes: vec![grant, Change::Project { edits }],
+        secret: remedy.needs_secret().then(|| SecretArn::new(SECRET)),
+        changes: if remedy.needs_secret() { vec![grant, project] } else { vec![project] },
         settle: SignedDuration::from_secs(15),
         verify_within: SignedDuration::from_hours(24),
         retry: RetryPlan::Once,

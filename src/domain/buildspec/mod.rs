@@ -11,6 +11,7 @@
 //! Caveats: images named in Dockerfiles and compose files are out of sight, so a `docker build` counts as a pull from
 //! Docker Hub. Scripts that a buildspec calls are not read.
 
+pub mod clients;
 mod command;
 mod docker;
 mod document;

@@ -242,6 +242,6 @@ impl<'a> Walk<'a> {
 }
 
 /// Whether a command writes docker's own file of credentials, with one for Docker Hub in it.
-fn writes_hub_credentials(text: &str) -> bool {
+pub(super) fn writes_hub_credentials(text: &str) -> bool {
     text.contains(".docker/config.json") && text.contains("index.docker.io/v1")
 }

@@ -36,7 +36,7 @@ pub(super) fn room(
         let detail = format!("{} remediations began within the hour", begun.len());
         return Some(Judgement::Held { reason: HoldReason::MaxPerHour, detail, until });
     }
-    let unproven = history.unproven_on_role(&plan.role, &plan.secret)?;
+    let unproven = history.unproven_on_role(&plan.role, plan.secret.as_ref()?)?;
     let detail =
         format!("remediation {} must first prove that role `{}` can read the secret", unproven.plan().id, plan.role);
     Some(held(HoldReason::RoleUnproven, detail, now, ROOM))

@@ -18,6 +18,7 @@ struct Situation {
     facts: Vec<Fact>,
     policy: Policy,
     most: Mode,
+    secret: Result<Secret, String>,
     matched: usize,
     now: Timestamp,
 }
@@ -33,6 +34,7 @@ fn provisioning() -> Situation {
         facts: Vec::new(),
         policy: policy("all"),
         most: Mode::Apply,
+        secret: Ok(secret()),
         matched: 10,
         now: at(3_600),
     }
@@ -64,7 +66,12 @@ impl Situation {
             Screened::Judge(judgement) => return Decision::Judge(judgement),
             Screened::Proceed { policy, mode, site } => (policy, mode, site),
         };
-        let means = Means { role: &self.role, secret: &secret(), matched: self.matched };
+        let means = Means {
+            role: &self.role,
+            secret: self.secret.as_ref().map_err(String::as_str),
+            matched: self.matched,
+            images: &known_images(),
+        };
         decide(case, screened, means, self.now)
     }
 
@@ -78,8 +85,8 @@ impl Situation {
             project: &self.project,
             history: &history,
         };
-        let means = Means { role: &self.role, secret: &secret(), matched: self.matched };
-        first_plan(case, &self.policy, Site::BuildImage, means)
+        let means = Means { role: &self.role, secret: Ok(&secret()), matched: self.matched, images: &known_images() };
+        first_plan(case, &self.policy, Site::BuildImage, means, self.now)
     }
 
     /// The decision in a word: what events carry.
@@ -246,11 +253,43 @@ fn the_first_remedy_that_applies_is_taken_and_each_that_does_not_says_why() {
     situation.project = situation.project.credential("mine");
     assert_eq!(
         situation.detail(),
-        "left alone (no_remedy): buildspec_login: the buildspec is not in the project; \
-         registry_credential: the project pulls its image with a credential already"
+        "left alone (no_remedy): buildspec_login: the buildspec is not in the project (buildspec_elsewhere); \
+         registry_credential: the project pulls its image with a credential already (credential_set_already)"
     );
     situation.policy.provisioning.clear();
     assert_eq!(situation.detail(), "left alone (no_remedy): the policy lists no remedy for this phase");
+}
+
+/// A mirror needs no secret, so one that can't be used holds nothing back; what comes first in the policy is asked first.
+#[test]
+fn a_secret_that_cant_be_used_does_not_hold_a_mirror_back() {
+    let mut situation = provisioning();
+    situation.secret = Err("there is no such secret".to_string());
+    assert_eq!(situation.word(), "credential_unusable");
+    situation.policy.provisioning = vec![Remedy::MirrorImage, Remedy::RegistryCredential];
+    let Decision::Remediate(made) = situation.decision() else { panic!() };
+    assert_eq!((made.remedy, made.secret, made.changes.len()), (Remedy::MirrorImage, None, 1));
+    situation.project = situation.project.image("acme/node:22");
+    situation.build = situation.build.of(&situation.project);
+    assert_eq!(situation.word(), "credential_unusable");
+}
+
+/// A mirror says nothing of what the role may read.
+#[test]
+fn a_mirror_neither_proves_a_role_nor_waits_for_one() {
+    let mirror = |because: &str| Plan {
+        id: RemediationId::of(&id(because)),
+        because: id(because),
+        project: id(because).project(),
+        ..mirror_plan()
+    };
+    let planned = |plan: Plan| of_remediation(plan.because.clone().as_str(), Entry::Planned(Box::new(plan)));
+    let beside_a_mirror = provisioning().after(vec![planned(mirror("api:1"))]);
+    assert_eq!(beside_a_mirror.word(), "remediate: registry_credential");
+    let mut beside_a_credential = provisioning().after(vec![planned(plan("api:1"))]);
+    assert_eq!(beside_a_credential.word(), "role_unproven");
+    beside_a_credential.policy.provisioning = vec![Remedy::MirrorImage];
+    assert_eq!(beside_a_credential.word(), "remediate: mirror_image");
 }
 
 fn by(because: &str, reason: RollbackReason) -> Vec<Fact> {

@@ -46,6 +46,10 @@ const ANCHORS: &[(&str, Sign)] = &[
     ("Phase comp", Sign::Phase),
     (": unauth", Sign::Login),
     ("us: 401", Sign::Login),
+    (": 401 Un", Sign::Login),
+    // Denied: requested access to the resource, insufficient_scope.
+    ("denied: req", Sign::Login),
+    ("ient_scope", Sign::Login),
     // From here on only after a refusal: downloaded newer image for, image is up to date for, successfully pulled image,
     // pulled on attempt, writing manifest to image destination, load metadata for.
     ("newer image for ", Sign::Success),

@@ -78,7 +78,7 @@ impl History {
     }
 
     fn of_role(&self, role: &RoleName, secret: &SecretArn) -> impl Iterator<Item = &Remediation> {
-        self.remediations.values().filter(move |r| &r.plan().role == role && &r.plan().secret == secret)
+        self.remediations.values().filter(move |r| &r.plan().role == role && r.plan().secret.as_ref() == Some(secret))
     }
 
     /// Whether another remediation that is not being taken back relies on this grant.

@@ -309,9 +309,11 @@ impl Account {
             build: &build(because),
             project: &project("web"),
             role: &self.role(),
-            secret: &secret(),
+            secret: Some(&secret()),
             credential: &credential(),
             made_by_us: self.history.made_grant(&RoleName::new("builds"), GRANT),
+            diagnosis: &detected(because, Site::BuildImage).diagnosis,
+            images: &known_images(),
         };
         let changes = vec![grant::change(material).unwrap(), credential_change()];
         let plan = Plan { changes, ..plan(because) };

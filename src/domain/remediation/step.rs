@@ -92,7 +92,7 @@ impl Remediation {
             return Some(step);
         }
         let image = &seen.project.as_ref()?.environment.image;
-        (*image != self.plan.image).then(|| {
+        (!self.plan.allows_image(image)).then(|| {
             let detail = format!("the project's image is no longer `{}`", self.plan.image);
             roll_back(RollbackReason::ProjectChanged, detail)
         })
@@ -104,7 +104,8 @@ impl Remediation {
             let detail = "the project was deleted".to_string();
             return Some(roll_back(RollbackReason::ProjectGone, detail));
         };
-        (project.role().as_ref() != Some(&self.plan.role)).then(|| {
+        let granted = self.plan.grant().is_some();
+        (granted && project.role().as_ref() != Some(&self.plan.role)).then(|| {
             let detail = format!("the project no longer runs with role `{}`", self.plan.role);
             roll_back(RollbackReason::RoleGone, detail)
         })

@@ -11,6 +11,7 @@ use crate::domain::remedy::{Inapplicable, Material};
 /// What shall be changed in the project, in one update.
 pub fn edits(material: Material<'_>) -> Result<Vec<Edit>, Inapplicable> {
     let Material { build, project, secret, credential, .. } = material;
+    let Some(secret) = secret else { return Err(Inapplicable::NoSecret) };
     let Buildspec::Inline(text) = &project.buildspec else {
         return Err(Inapplicable::BuildspecElsewhere);
     };

@@ -11,6 +11,7 @@ pub const MAX_INLINE: usize = 10_240;
 /// The grant for the project's role.
 pub fn change(material: Material<'_>) -> Result<Change, Inapplicable> {
     let Material { role, secret, credential, made_by_us, .. } = material;
+    let Some(secret) = secret else { return Err(Inapplicable::NoSecret) };
     if role.is_service_linked() {
         return Err(Inapplicable::ServiceLinkedRole);
     }

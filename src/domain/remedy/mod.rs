@@ -2,31 +2,40 @@
 //!
 //! A new remedy is a variant of [`Remedy`] and a file here; the compiler lists the other places.
 
+mod build_image;
 mod buildspec_login;
+pub mod docker_auth_variable;
 pub(crate) mod grant;
+pub mod mirror_image;
 mod registry_credential;
+mod words;
 
 use crate::domain::build::{Build, PhaseName, Project, Role, Secret};
 use crate::domain::buildspec::refusal::Refusal;
 use crate::domain::change::Change;
+use crate::domain::classify::Diagnosis;
+use crate::domain::images::{KnownImages, Version};
 use crate::domain::policy::{Credential, Remedy};
-use std::fmt;
 
 /// What a remedy is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Material<'a> {
     /// The throttled build.
     pub build: &'a Build,
+    /// What it was throttled by.
+    pub diagnosis: &'a Diagnosis,
     /// Its project now.
     pub project: &'a Project,
     /// The project's service role.
     pub role: &'a Role,
-    /// The Docker Hub secret.
-    pub secret: &'a Secret,
+    /// The Docker Hub secret; only a remedy that [needs one](Remedy::needs_secret) is asked with one.
+    pub secret: Option<&'a Secret>,
     /// The names under which the secret is used.
     pub credential: &'a Credential,
     /// Whether the policy of our name on the role was made by an earlier remediation.
     pub made_by_us: bool,
+    /// What is known of images beforehand.
+    pub images: &'a KnownImages,
 }
 
 /// Why a remedy does not apply.
@@ -64,6 +73,38 @@ pub enum Inapplicable {
     NoPlace,
     /// The project uses the variable for something else.
     VariableTaken(String),
+    /// Nothing is known of the docker in this image.
+    DockerVersionUnknown(String),
+    /// The image's docker does not read the variable.
+    DockerTooOld {
+        /// The image.
+        image: String,
+        /// Which of docker's clients.
+        tool: &'static str,
+        /// The version that the image has.
+        has: Version,
+        /// The first version that reads it.
+        needs: Version,
+    },
+    /// Images are pulled by a client that does not read docker's variable.
+    OtherClient(&'static str),
+    /// A variable of this name tells of a Docker Hub login of the project's own.
+    LoginLikely(String),
+    /// The buildspec sets up a mirror of Docker Hub in this line.
+    MirrorSetUp(usize),
+    /// It is not known whether the steps of a runner's job get the project's variables.
+    RunnerSteps,
+    /// The secret has no text for `DOCKER_AUTH_CONFIG` that docker would take.
+    AuthConfig {
+        /// The key that should hold it.
+        key: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// There is no secret to refer to.
+    NoSecret,
+    /// No mirror of this image is known.
+    NoMirror(String),
     /// The role belongs to AWS.
     ServiceLinkedRole,
     /// The role has a policy of our name that is not ours.
@@ -90,62 +131,19 @@ pub fn changes(remedy: Remedy, material: Material<'_>) -> Result<Vec<Change>, In
     let edits = match remedy {
         Remedy::RegistryCredential => registry_credential::edits(material)?,
         Remedy::BuildspecLogin => buildspec_login::edits(material)?,
+        Remedy::DockerAuthVariable => docker_auth_variable::edits(material)?,
+        Remedy::MirrorImage => mirror_image::edits(material)?,
     };
-    Ok(vec![grant::change(material)?, Change::Project { edits }])
+    let project = Change::Project { edits };
+    Ok(if remedy.needs_secret() { vec![grant::change(material)?, project] } else { vec![project] })
 }
 
 impl Remedy {
     /// The phase that a refused pull of this remedy's kind is in where the log does not say.
     pub fn usual_phase(self) -> PhaseName {
         match self {
-            Remedy::RegistryCredential => PhaseName::new(PhaseName::PROVISIONING),
-            Remedy::BuildspecLogin => PhaseName::new("BUILD"),
-        }
-    }
-}
-
-impl fmt::Display for Inapplicable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Inapplicable::Disproved => write!(f, "a later build disproved it for this project"),
-            Inapplicable::TakenOut => {
-                write!(f, "someone took it out of this project; `unthrottled clear` allows it again")
-            }
-            Inapplicable::CuratedImage => write!(f, "the build image is CodeBuild's own"),
-            Inapplicable::NotHubImage => write!(f, "the build image is not from Docker Hub"),
-            Inapplicable::CredentialSetAlready => {
-                write!(f, "the project pulls its image with a credential already")
-            }
-            Inapplicable::EnvironmentType(kind) => {
-                write!(f, "not known to work in environments of type `{kind}`")
-            }
-            Inapplicable::Runner => write!(f, "jobs of a runner may take images that a credential breaks"),
-            Inapplicable::Batch => write!(f, "members of a batch may take images that a credential breaks"),
-            Inapplicable::BuildDiffers(what) => write!(f, "the build ran with another {what} than the project has now"),
-            Inapplicable::BuildspecElsewhere => write!(f, "the buildspec is not in the project"),
-            Inapplicable::Pipeline => write!(f, "a pipeline runs the project"),
-            Inapplicable::Buildspec(refusal) => write!(f, "{refusal}"),
-            Inapplicable::LoggedInAlready => {
-                write!(f, "the buildspec logs in to Docker Hub already")
-            }
-            Inapplicable::NotNeeded(why) => write!(f, "the buildspec needs no login: {why}"),
-            Inapplicable::NoPlace => write!(f, "no place for a login was found in the buildspec"),
-            Inapplicable::VariableTaken(name) => write!(f, "the project uses the variable `{name}` for something else"),
-            Inapplicable::ServiceLinkedRole => {
-                write!(f, "the role is service-linked and can't be changed")
-            }
-            Inapplicable::ForeignPolicy(name) => {
-                write!(f, "the role has an inline policy `{name}` that is not ours")
-            }
-            Inapplicable::PolicySpaceFull { used, wanted } => write!(
-                f,
-                "the role's inline policies take {used} of {} characters, and {wanted} more are needed",
-                grant::MAX_INLINE
-            ),
-            Inapplicable::Unrepresentable(paths) => {
-                write!(f, "writing the project back would lose members of it: {}", paths.join(", "))
-            }
-            Inapplicable::InPlaceAlready => write!(f, "it is in place already"),
+            Remedy::RegistryCredential | Remedy::MirrorImage => PhaseName::new(PhaseName::PROVISIONING),
+            Remedy::BuildspecLogin | Remedy::DockerAuthVariable => PhaseName::new("BUILD"),
         }
     }
 }

@@ -3,16 +3,29 @@
 use super::*;
 use crate::domain::build::{Buildspec, Secret, SecretKey};
 use crate::domain::change::{Edit, GrantSeen, Position, same_document};
+use crate::domain::classify::{Cause, Site};
 use crate::domain::testing::*;
 use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::json;
 
-fn changes_for(remedy: Remedy, project: &Project) -> Result<Vec<Change>, Inapplicable> {
+fn hub_limit() -> Diagnosis {
+    diagnosis(Cause::HubPullLimit, Site::DockerClient)
+}
+
+pub(super) fn changes_for(remedy: Remedy, project: &Project) -> Result<Vec<Change>, Inapplicable> {
     let build = build("web:41").of(project);
     let (role, secret, credential) = (role("builds"), secret(), credential());
-    let material =
-        Material { build: &build, project, role: &role, secret: &secret, credential: &credential, made_by_us: false };
+    let material = Material {
+        build: &build,
+        project,
+        role: &role,
+        secret: Some(&secret),
+        credential: &credential,
+        made_by_us: false,
+        diagnosis: &hub_limit(),
+        images: &known_images(),
+    };
     changes(remedy, material)
 }
 
@@ -28,6 +41,7 @@ fn with(changes: &[Change], mut project: Project) -> Project {
                 project
             }
             Edit::PullCredentials { after, .. } => project.pulls_as(&after),
+            Edit::Image { after, .. } => project.image(&after),
             Edit::Variable { name, reference } => project.secret_variable(&name, &reference),
             Edit::Buildspec { splice, .. } => {
                 let Buildspec::Inline(text) = &project.buildspec else {
@@ -45,13 +59,20 @@ fn with(changes: &[Change], mut project: Project) -> Project {
 fn others(mut project: Project) -> Project {
     project.environment.registry_credential = None;
     project.environment.pull_credentials = None;
-    project.environment.variables.retain(|v| !v.name.starts_with("DOCKERHUB_"));
+    project.environment.image = String::new();
+    project.environment.variables.retain(|v| !v.name.starts_with("DOCKERHUB_") && v.name != "DOCKER_AUTH_CONFIG");
     project.buildspec = Buildspec::Elsewhere;
     project
 }
 
 fn any_project() -> impl Strategy<Value = Project> {
-    let image = prop::sample::select(vec!["node:22", "library/alpine", "docker.io/acme/app:1", "alpine@sha256:00"]);
+    let image = prop::sample::select(vec![
+        "node:22",
+        "library/alpine",
+        "docker.io/acme/app:1",
+        "alpine@sha256:00",
+        "aws/codebuild/bare:1",
+    ]);
     let pulls = prop::option::of(prop::sample::select(vec!["CODEBUILD", "SERVICE_ROLE"]));
     let kind = prop::sample::select(vec!["LINUX_CONTAINER", "ARM_CONTAINER"]);
     let variables = prop::collection::vec("[A-Z]{1,8}", 0..4);
@@ -81,14 +102,20 @@ proptest! {
             let Ok(changes) = changes_for(remedy, &project) else {
                 continue;
             };
-            let edit = &changes[1];
+            let edit = changes.last().unwrap();
             prop_assert_eq!(edit.position(Some(&project), &GrantSeen::Absent), Position::Before);
             let after = with(&changes, project.clone());
             prop_assert_eq!(edit.position(Some(&after), &GrantSeen::Absent), Position::After);
             prop_assert_eq!(others(after.clone()), others(project.clone()));
             let again = changes_for(remedy, &after).unwrap_err();
             prop_assert!(
-                matches!(again, Inapplicable::CredentialSetAlready | Inapplicable::LoggedInAlready),
+                matches!(
+                    again,
+                    Inapplicable::CredentialSetAlready
+                        | Inapplicable::LoggedInAlready
+                        | Inapplicable::VariableTaken(_)
+                        | Inapplicable::NotHubImage
+                ),
                 "{}", again
             );
         }
@@ -174,9 +201,11 @@ fn a_build_that_ran_with_another_configuration_is_no_reason_to_change_the_projec
             build: &build("web:41").of(&ran),
             project: &now,
             role: &role,
-            secret: &secret,
+            secret: Some(&secret),
             credential: &credential,
             made_by_us: false,
+            diagnosis: &hub_limit(),
+            images: &known_images(),
         };
         assert_eq!(changes(remedy, material), Err(Inapplicable::BuildDiffers(what)));
     }
@@ -200,9 +229,11 @@ fn granted(role: &Role, made_by_us: &str) -> Result<Change, Inapplicable> {
         build: &build,
         project: &project,
         role,
-        secret: &secret,
+        secret: Some(&secret),
         credential: &credential,
         made_by_us,
+        diagnosis: &hub_limit(),
+        images: &known_images(),
     })
 }
 

@@ -1,7 +1,7 @@
 //! Which builds are started again, and how a retry is found that was made before a crash.
 
 use super::*;
-use crate::domain::testing::{at, build, id, project};
+use crate::domain::testing::{MIRRORED, at, build, id, project};
 use rstest::rstest;
 
 fn planned(build: Build, project: Project) -> RetryPlan {
@@ -83,14 +83,36 @@ fn a_project_without_a_source_has_its_retry_in_any_later_build() {
 fn a_build_is_not_started_afresh_where_it_would_be_another_one() {
     let web = project("web").plain_variable("STAGE");
     let of_web = build("web:41").of(&web);
-    assert_eq!(not_startable(&of_web, &web), None);
+    assert_eq!(not_startable(&crate::domain::testing::plan("web:41"), &of_web, &web), None);
     let remedied = web.clone().secret_variable("DOCKERHUB_USERNAME", "x");
-    assert_eq!(not_startable(&of_web, &remedied), None);
+    assert_eq!(not_startable(&crate::domain::testing::plan("web:41"), &of_web, &remedied), None);
     for hook in ["GitHub-Hookshot/044aadd", "Bitbucket-Webhooks/2.0", "GitLab/17"] {
-        assert!(not_startable(&of_web.clone().by(hook), &web).is_some_and(|why| why.contains("webhook")));
+        assert!(
+            not_startable(&crate::domain::testing::plan("web:41"), &of_web.clone().by(hook), &web)
+                .is_some_and(|why| why.contains("webhook"))
+        );
     }
     let overridden = build("web:41").of(&web.clone().plain_variable("EXTRA"));
-    assert!(not_startable(&overridden, &web).is_some_and(|why| why.contains("variables")));
+    assert!(
+        not_startable(&crate::domain::testing::plan("web:41"), &overridden, &web)
+            .is_some_and(|why| why.contains("variables"))
+    );
     let image = build("web:41").of(&web.clone().image("node:24"));
-    assert!(not_startable(&image, &web).is_some_and(|why| why.contains("image")));
+    assert!(
+        not_startable(&crate::domain::testing::plan("web:41"), &image, &web).is_some_and(|why| why.contains("image"))
+    );
+}
+
+/// `RetryBuild` took the old image, and the project has the mirror's now: the build is the same but for that.
+#[test]
+fn a_build_whose_image_the_plan_replaced_is_started_afresh() {
+    let plan = crate::domain::testing::mirror_plan();
+    let of_web = build("web:41").of(&project("web"));
+    let mirrored = project("web").image(MIRRORED);
+    assert_eq!(not_startable(&plan, &of_web, &mirrored), None);
+    for (ran, now) in [("node:24", MIRRORED), ("node:22", "node:24")] {
+        let because = build("web:41").of(&project("web").image(ran));
+        let why = not_startable(&plan, &because, &project("web").image(now));
+        assert!(why.is_some_and(|why| why.contains("image")), "{ran} {now}");
+    }
 }

@@ -156,6 +156,97 @@ fn of_a_login(
     assert_eq!(judge(&login_plan(), &build, &diagnosis, trouble), expected);
 }
 
+/// A plan for a refused pull in BUILD, which gives docker its variable.
+fn variable_plan() -> Plan {
+    let edit =
+        Edit::Variable { name: "DOCKER_AUTH_CONFIG".to_string(), reference: format!("{SECRET}:docker_auth_config") };
+    Plan {
+        remedy: Remedy::DockerAuthVariable,
+        changes: vec![grant_change(), crate::domain::change::Change::Project { edits: vec![edit] }],
+        ..login_plan()
+    }
+}
+
+fn with_variable() -> Build {
+    let reference = format!("{SECRET}:docker_auth_config");
+    build("web:42").of(&project("web").secret_variable("DOCKER_AUTH_CONFIG", &reference))
+}
+
+#[rstest]
+#[case(with_variable().phase_ended("BUILD", "SUCCEEDED"), well(), None, Verdict::Effective)]
+#[case(
+    with_variable().failed_in("BUILD"), throttled(Site::DockerClient), None,
+    Verdict::Ineffective(Ineffective::StillThrottled)
+)]
+#[case(
+    with_variable().failed_in("DOWNLOAD_SOURCE"), well(), Some(WORSE),
+    Verdict::Ineffective(Ineffective::SecretUnreadable)
+)]
+#[case(
+    with_variable().failed_in("BUILD"), well(), Some(Trouble::LoginRefused),
+    Verdict::Ineffective(Ineffective::LoginRefused)
+)]
+// The pull went well, and the push with the build's own login did not: ours hides it.
+#[case(
+    with_variable().phase_ended("BUILD", "SUCCEEDED").failed_in("POST_BUILD"), well(), Some(Trouble::AccessDenied),
+    Verdict::Ineffective(Ineffective::AccessDenied)
+)]
+#[case(
+    build("web:42").of(&project("web").secret_variable("DOCKER_AUTH_CONFIG", "theirs")).phase_ended("BUILD", "SUCCEEDED"),
+    well(), None, Verdict::Inconclusive(Inconclusive::WithoutTheRemedy)
+)]
+fn of_a_variable(
+    #[case] build: Build,
+    #[case] diagnosis: Diagnosis,
+    #[case] trouble: Option<Trouble>,
+    #[case] expected: Verdict,
+) {
+    assert_eq!(judge(&variable_plan(), &build, &diagnosis, trouble), expected);
+}
+
+/// A login in the buildspec gives way to a later one, so what that may not do is not our doing.
+#[test]
+fn a_denied_push_says_nothing_against_a_login_in_the_buildspec() {
+    let failed = with_login().phase_ended("BUILD", "SUCCEEDED").failed_in("POST_BUILD");
+    assert_eq!(judge(&login_plan(), &failed, &well(), Some(Trouble::AccessDenied)), Verdict::Effective);
+}
+
+fn at_mirror() -> Build {
+    build("web:42").of(&project("web").image(MIRRORED))
+}
+
+#[rstest]
+#[case(at_mirror().phase_ended("PROVISIONING", "SUCCEEDED"), well(), None, Verdict::Effective)]
+#[case(
+    at_mirror().failed_in("PROVISIONING"), diagnosis(Cause::OtherRegistry, Site::BuildImage), None,
+    Verdict::Ineffective(Ineffective::MirrorThrottled)
+)]
+#[case(
+    at_mirror().failed_in("PROVISIONING"), well(), Some(Trouble::PullRefusedOtherwise),
+    Verdict::Ineffective(Ineffective::ImageRefused)
+)]
+// The image was pulled: what another registry refuses its docker client is another matter.
+#[case(
+    at_mirror().phase_ended("PROVISIONING", "SUCCEEDED").failed_in("BUILD"),
+    diagnosis(Cause::OtherRegistry, Site::DockerClient), None, Verdict::Effective
+)]
+// It names no secret of ours.
+#[case(
+    at_mirror().failed_in("PROVISIONING"), well(), Some(WORSE), Verdict::Inconclusive(Inconclusive::OtherFailure)
+)]
+#[case(
+    build("web:42").phase_ended("PROVISIONING", "SUCCEEDED"), well(), None,
+    Verdict::Inconclusive(Inconclusive::WithoutTheRemedy)
+)]
+fn of_a_mirror(
+    #[case] build: Build,
+    #[case] diagnosis: Diagnosis,
+    #[case] trouble: Option<Trouble>,
+    #[case] expected: Verdict,
+) {
+    assert_eq!(judge(&mirror_plan(), &build, &diagnosis, trouble), expected);
+}
+
 #[test]
 fn a_buildspec_that_a_credential_did_not_touch_is_somebody_elses() {
     let broken = Some(Trouble::BuildspecBroken);
@@ -179,7 +270,9 @@ fn a_build_carries_a_login_only_whole() {
 #[test]
 fn only_a_throttle_is_no_worse_than_before() {
     assert!(!Ineffective::StillThrottled.made_worse());
+    assert!(!Ineffective::MirrorThrottled.made_worse());
     for why in [
+        Ineffective::AccessDenied,
         Ineffective::SecretUnreadable,
         Ineffective::LoginRefused,
         Ineffective::BuildspecBroken,

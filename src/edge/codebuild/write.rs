@@ -24,6 +24,8 @@ pub enum FieldWrite {
     RegistryCredential(Option<String>),
     /// `SERVICE_ROLE` or `CODEBUILD`; none as if it had never been set.
     PullCredentials(Option<String>),
+    /// The build image.
+    Image(String),
     /// A variable that refers to Secrets Manager. It replaces the last one of its name, or is appended.
     Variable {
         /// Its name.
@@ -124,6 +126,7 @@ impl Change {
                     };
                 }
                 FieldWrite::PullCredentials(kind) => set_pull_credentials(&mut environment, kind.as_deref()),
+                FieldWrite::Image(image) => environment.image = image,
                 FieldWrite::Variable { name, reference } => {
                     set_variable(environment.environment_variables.get_or_insert_default(), name, reference)?;
                 }

@@ -2,14 +2,16 @@
 
 use super::place::KeyPath;
 use super::problems::Problems;
-use super::raw::{RawCredential, RawFreeze, RawPolicy, RawScope, RawSettings};
-use super::shape;
+use super::raw::{RawCredential, RawFreeze, RawImages, RawPolicy, RawScope, RawSettings};
 use super::values::{self, Wrong};
 use super::{DaemonSettings, LedgerSettings, ScopeSettings, Settings};
+use super::{images, shape};
+use crate::domain::images::KnownImages;
 use crate::domain::policy::{Credential, Freeze, Limits, Policy};
 use globset::{Glob, GlobSet};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The scope that is looked after where none is set: the account and region of the SDK's own credentials.
 const OWN_SCOPE: &str = "default";
@@ -32,6 +34,7 @@ impl Check<'_> {
         let daemon = self.daemon(raw);
         let path = raw.ledger.path.as_ref().map(PathBuf::from);
         let scopes = self.scopes(&raw.scope);
+        let images = self.images(&raw.images);
         let credentials = self.credentials(&mut raw.credential);
         let mut scope_names: Vec<String> = scopes.iter().map(|scope| scope.name.clone()).collect();
         scope_names.dedup();
@@ -45,6 +48,7 @@ impl Check<'_> {
             daemon: daemon?,
             ledger: LedgerSettings { path: path? },
             scopes,
+            images: Arc::new(images?),
             credentials: known.credentials,
             policies,
             in_force: String::new(),
@@ -107,6 +111,13 @@ impl Check<'_> {
         scopes
     }
 
+    fn images(&mut self, raw: &RawImages) -> Option<KnownImages> {
+        let at = KeyPath::dotted("images");
+        let curated = self.problems.take(&at.key("curated"), images::curated(raw.curated.as_deref()));
+        let official = self.problems.take(&at.key("official"), images::official(raw.official.as_deref()));
+        Some(KnownImages { curated: curated?, official: official? })
+    }
+
     fn credentials(&mut self, raw: &mut BTreeMap<String, RawCredential>) -> BTreeMap<String, Credential> {
         let mut credentials: BTreeMap<String, Credential> = BTreeMap::new();
         for (name, raw) in raw {
@@ -139,6 +150,12 @@ impl Check<'_> {
         }
         self.problems.take(&at.key("username_key"), values::secret_key(&raw.username_key));
         self.problems.take(&at.key("password_key"), values::secret_key(&raw.password_key));
+        let auth_config_key = at.key("auth_config_key");
+        self.problems.take(&auth_config_key, values::secret_key(&raw.auth_config_key));
+        if [&raw.username_key, &raw.password_key].contains(&&raw.auth_config_key) {
+            let wrong = Wrong::new("the same as the key of the user name or password", "a key of its own");
+            self.problems.wrong(&auth_config_key, wrong);
+        }
         let (user, password) = (&raw.username_variable, &raw.password_variable);
         self.problems.take(&at.key("username_variable"), values::variable(user));
         self.problems.take(&at.key("password_variable"), values::variable(password));
@@ -153,6 +170,7 @@ impl Check<'_> {
             secret: raw.secret.clone(),
             username_key: raw.username_key.clone(),
             password_key: raw.password_key.clone(),
+            auth_config_key: raw.auth_config_key.clone(),
             username_variable: raw.username_variable.clone(),
             password_variable: raw.password_variable.clone(),
             policy_name: policy_name.clone(),

@@ -5,6 +5,7 @@
 //! hold a secret, only the name of one.
 
 mod check;
+mod images;
 mod layers;
 mod place;
 mod problems;
@@ -13,6 +14,7 @@ mod reference;
 mod shape;
 mod values;
 
+use crate::domain::images::KnownImages;
 use crate::domain::policy::{Credential, Mode, Policy};
 use check::Check;
 use jiff::SignedDuration;
@@ -24,6 +26,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub use layers::Sources;
 pub use place::Origin;
@@ -39,6 +42,8 @@ pub struct Settings {
     pub ledger: LedgerSettings,
     /// The accounts and regions to look after; at least one.
     pub scopes: Vec<ScopeSettings>,
+    /// What is known of images beforehand.
+    pub images: Arc<KnownImages>,
     /// Docker Hub credentials by name.
     pub credentials: BTreeMap<String, Credential>,
     /// What is allowed; the first policy that matches a project decides. At least one.
@@ -111,6 +116,8 @@ impl Settings {
             hash.update(line);
             hash.update("\n");
         }
+        // A newer table in a file of the same name.
+        hash.update(format!("{:?}", self.images));
         let digest = hash.finalize();
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }

@@ -21,6 +21,9 @@ pub struct RawSettings {
     /// The accounts and regions to look after; none means those of the SDK's own credentials, under the name `default`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scope: Vec<RawScope>,
+    /// What is known of images beforehand.
+    #[serde(skip_serializing_if = "RawImages::is_built_in")]
+    pub images: RawImages,
     /// Docker Hub credentials, by the name that policies use.
     pub credential: BTreeMap<String, RawCredential>,
     /// What is allowed on which projects; the first policy that matches a project decides.
@@ -84,6 +87,28 @@ pub struct RawScope {
     pub external_id: Option<String>,
 }
 
+/// What is known of images beforehand.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawImages {
+    /// A table of the curated images and their docker; without it, the built-in `config/curated-images.toml`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    #[schemars(extend("examples" = ["config/curated-images.toml"]))]
+    pub curated: Option<String>,
+    /// A table of the official images that have a mirror; without it, the built-in `config/official-images.toml`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    #[schemars(extend("examples" = ["config/official-images.toml"]))]
+    pub official: Option<String>,
+}
+
+impl RawImages {
+    fn is_built_in(&self) -> bool {
+        self.curated.is_none() && self.official.is_none()
+    }
+}
+
 /// A Docker Hub credential in Secrets Manager, and the names under which it is used.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -99,6 +124,9 @@ pub struct RawCredential {
     /// The secret's key that holds the password or access token.
     #[schemars(length(min = 1))]
     pub password_key: String,
+    /// The secret's key that holds the text of `DOCKER_AUTH_CONFIG`, for the remedy `docker_auth_variable`.
+    #[schemars(length(min = 1))]
+    pub auth_config_key: String,
     /// The environment variable that a project gets the user name in.
     pub username_variable: String,
     /// The environment variable that a project gets the password in.
@@ -115,6 +143,7 @@ impl Default for RawCredential {
             secret: String::new(),
             username_key: "username".to_string(),
             password_key: "password".to_string(),
+            auth_config_key: "docker_auth_config".to_string(),
             username_variable: "DOCKERHUB_USERNAME".to_string(),
             password_variable: "DOCKERHUB_PASSWORD".to_string(),
             policy_name: None,
@@ -182,7 +211,7 @@ impl Default for RawPolicy {
             mode: Mode::Propose,
             credential: None,
             provisioning: vec![ProvisioningRemedy::RegistryCredential],
-            later_phase: vec![LaterPhaseRemedy::BuildspecLogin],
+            later_phase: vec![LaterPhaseRemedy::BuildspecLogin, LaterPhaseRemedy::DockerAuthVariable],
             iac_owned: Mode::Propose,
             untrusted_builds: UntrustedBuilds::Ignore,
             retry: Retry::Provisioning,
@@ -201,12 +230,15 @@ impl Default for RawPolicy {
 pub enum ProvisioningRemedy {
     /// The project's environment pulls its image with the credential.
     RegistryCredential,
+    /// The project's environment takes the same official image from ECR Public, without a credential.
+    MirrorImage,
 }
 
 impl From<ProvisioningRemedy> for Remedy {
     fn from(remedy: ProvisioningRemedy) -> Remedy {
         match remedy {
             ProvisioningRemedy::RegistryCredential => Remedy::RegistryCredential,
+            ProvisioningRemedy::MirrorImage => Remedy::MirrorImage,
         }
     }
 }
@@ -217,12 +249,15 @@ impl From<ProvisioningRemedy> for Remedy {
 pub enum LaterPhaseRemedy {
     /// The project's inline buildspec logs in before the first docker use.
     BuildspecLogin,
+    /// The project's builds get `DOCKER_AUTH_CONFIG`, where their docker is known to read it.
+    DockerAuthVariable,
 }
 
 impl From<LaterPhaseRemedy> for Remedy {
     fn from(remedy: LaterPhaseRemedy) -> Remedy {
         match remedy {
             LaterPhaseRemedy::BuildspecLogin => Remedy::BuildspecLogin,
+            LaterPhaseRemedy::DockerAuthVariable => Remedy::DockerAuthVariable,
         }
     }
 }

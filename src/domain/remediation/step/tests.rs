@@ -231,7 +231,8 @@ impl World {
 }
 
 fn needs_grant(project: Option<&Project>, plan: &Plan) -> bool {
-    project.is_some_and(|p| p.role().as_ref() == Some(&plan.role) && p.names_secret(&plan.secret))
+    let names = |p: &Project| plan.secret.as_ref().is_some_and(|secret| p.names_secret(secret));
+    project.is_some_and(|p| p.role().as_ref() == Some(&plan.role) && names(p))
 }
 
 fn answer<T: Clone>(older: &mut Option<Older<T>>, state: &T, lag: u32) -> T {
@@ -254,7 +255,7 @@ fn set(project: &mut Project, edit: &Edit, direction: Direction, sticks: bool) {
         Edit::PullCredentials { before, after } => {
             environment.pull_credentials = if forward { Some(after.clone()) } else { before.clone() };
         }
-        Edit::Variable { .. } | Edit::Buildspec { .. } => panic!("not part of this world"),
+        Edit::Image { .. } | Edit::Variable { .. } | Edit::Buildspec { .. } => panic!("not part of this world"),
     }
 }
 
@@ -845,4 +846,44 @@ fn a_person_who_asks_again_has_everything_taken_back_again() {
     world.run(usize::MAX);
     assert_eq!(world.project, Some(project("web")));
     assert_eq!(world.grant, GrantSeen::Absent);
+}
+
+/// No grant, and the image that the plan was made for is the one that it changes.
+#[test]
+fn a_mirrored_image_is_no_change_by_someone_else_and_comes_back_as_it_was() {
+    let plan = mirror_plan();
+    let mirrored = project("web").image(MIRRORED);
+    let mut remediation = Remediation::begin(plan, at(0));
+    let next = |remediation: &Remediation, project: &Project, verdicts: &[(BuildId, Verdict)]| {
+        let project = Some(project.clone());
+        let verdicts = verdicts.to_vec();
+        let seen = Seen { project, grant: GrantSeen::Absent, grant_use: GrantUse::Free, verdicts };
+        remediation.next_step(&seen, at(100))
+    };
+    let write = |direction| Step::Write { change: 0, direction };
+    assert_eq!(next(&remediation, &project("web"), &[]), write(Direction::Forward));
+    // Whoever changes the role of the project takes nothing away from an image without a credential.
+    assert_eq!(next(&remediation, &project("web").role_named("other"), &[]), write(Direction::Forward));
+    let in_place = Entry::InPlace { change: 0 };
+    assert_eq!(next(&remediation, &mirrored, &[]), Step::Record(in_place.clone()));
+    remediation.apply(&in_place, at(100)).unwrap();
+    assert_eq!(next(&remediation, &mirrored, &[]), Step::Record(Entry::Applied));
+    remediation.apply(&Entry::Applied, at(100)).unwrap();
+    let throttled = [(id("web:42"), Verdict::Ineffective(Ineffective::MirrorThrottled))];
+    let Step::Record(back) = next(&remediation, &mirrored, &throttled) else { panic!("a rollback") };
+    assert!(matches!(back, Entry::RollbackDecided { reason: RollbackReason::StillThrottled, .. }), "{back:?}");
+    remediation.apply(&back, at(100)).unwrap();
+    assert_eq!(next(&remediation, &mirrored, &[]), write(Direction::Back));
+    assert_eq!(next(&remediation, &project("web"), &[]), Step::Record(Entry::Undone { change: 0 }));
+    let theirs = next(&remediation, &project("web").image("node:24"), &[]);
+    assert!(matches!(theirs, Step::Record(Entry::Escalated { reason: EscalationReason::Drift, .. })), "{theirs:?}");
+}
+
+#[test]
+fn an_image_that_someone_changed_before_us_makes_a_mirror_void() {
+    let remediation = Remediation::begin(mirror_plan(), at(0));
+    let project = Some(project("web").image("node:24"));
+    let seen = Seen { project, grant: GrantSeen::Absent, grant_use: GrantUse::NotAsked, verdicts: vec![] };
+    let Step::Record(Entry::RollbackDecided { reason, .. }) = remediation.next_step(&seen, at(1)) else { panic!() };
+    assert_eq!(reason, RollbackReason::ProjectChanged);
 }
