@@ -59,6 +59,7 @@ fn help_names_every_command_and_exit_code() {
       clear        Let a project that was given up be remediated again
       diagnose     Diagnose log text or builds, offline
       buildspec    Put a Docker Hub login into a buildspec, offline
+      secret       Store a Docker Hub login in Secrets Manager, or a new password in its place
       check        Check the settings, offline
       schema       Print the JSON Schema of settings, events or plans
       demo         See the daemon at work on a simulated account; needs no AWS
@@ -110,6 +111,7 @@ fn every_command_has_a_long_help_with_examples() {
         "clear",
         "diagnose",
         "buildspec",
+        "secret",
         "check",
         "schema",
         "demo",

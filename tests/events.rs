@@ -9,7 +9,7 @@ mod records;
 
 use capture::Capture;
 use jiff::SignedDuration;
-use records::{at, plan, story};
+use records::{at, plan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use unthrottled::domain::history::{History, Record};
@@ -62,6 +62,16 @@ fn of_the_daemon() -> Vec<Event> {
         event::credential_quota_low("dockerhub", "12 of 200 pulls are left", at("10:16:00")),
         event::daemon_stopped(at("18:00:00")),
     ]
+}
+
+/// The story, and what a person did after it.
+fn story() -> Vec<Record> {
+    let mut records = records::story();
+    let fact = unthrottled::domain::history::Fact::CredentialRotated { credential: "dockerhub".to_string() };
+    let seq = records.len() as u64 + 1;
+    let scope = records[0].scope.clone();
+    records.push(Record { seq, at: at("15:00:00"), scope, fact });
+    records
 }
 
 #[test]

@@ -119,6 +119,11 @@ mod layers {
         store = "file"
         path = "/var/lib/unthrottled/unthrottled.ledger"
 
+        [docker_hub]
+        probe = true
+        auth_url = "https://auth.docker.io"
+        registry_url = "https://registry-1.docker.io"
+
         [[scope]]
         name = "prod-eu"
         region = "eu-central-1"
@@ -351,7 +356,7 @@ mod mistakes {
             unthrottled.toml:9: policy[0].setle (policy "all"): unknown key, did you mean `settle`?; allowed: name, projects, exclude, tags, scopes, mode, credential, provisioning, later_phase, iac_owned, untrusted_builds, retry, settle, verify_within, on_ineffective, limits, freeze
             unthrottled.toml:11: daemon.poll_intervall: unknown key, did you mean `poll_interval`?; allowed: poll_interval, lookback, mode, http_listen
             unthrottled.toml:12: daemon.http: unknown key, did you mean `http_listen`?; allowed: poll_interval, lookback, mode, http_listen
-            unthrottled.toml:13: demon: unknown key, did you mean `daemon`?; allowed: daemon, ledger, scope, images, credential, policy
+            unthrottled.toml:13: demon: unknown key, did you mean `daemon`?; allowed: daemon, ledger, docker_hub, scope, images, credential, policy
             "#);
     }
 
@@ -615,6 +620,25 @@ mod mistakes {
                 [daemon]
                 http_listen = "localhost"
             "#), @r#"unthrottled.toml:10: daemon.http_listen = "localhost": not an address and port; allowed: an IP address and a port, as in "127.0.0.1:8787" or "[::1]:8787""#);
+    }
+
+    /// The login is sent there.
+    #[test]
+    fn addresses_of_docker_hub() {
+        assert_snapshot!(problems_with(r#"
+                [docker_hub]
+                probe = "yes"
+                auth_url = "http://hub.example.com"
+                registry_url = "hub.example.com"
+            "#), @r#"
+        unthrottled.toml:10: docker_hub.probe = "yes": text does not belong here; allowed: true or false
+        unthrottled.toml:11: docker_hub.auth_url = "http://hub.example.com": would send the login without encryption; allowed: an address that begins with https://, or with http:// and a loopback address
+        unthrottled.toml:12: docker_hub.registry_url = "hub.example.com": not an address; allowed: an address that begins with https://, or with http:// and a loopback address
+        "#);
+        let hub = |url: &str| load(&format!("{LEAST}\n[docker_hub]\nprobe = false\nauth_url = \"{url}\"")).docker_hub;
+        for url in ["http://127.0.0.1:8080/hub", "http://[::1]:80", "https://hub.example.com:8443/x"] {
+            assert_eq!((hub(url).auth_url.as_str(), hub(url).probe), (url, false));
+        }
     }
 
     #[test]

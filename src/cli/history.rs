@@ -137,6 +137,9 @@ pub fn told(fact: &Fact) -> Cell {
         Fact::PasswordResetAdvised { credential, .. } => {
             Cell::new(Tone::Warn, format!("resetting the password of credential {credential} was advised"))
         }
+        Fact::CredentialRotated { credential } => {
+            plain(format!("a new password was stored for credential {credential}"))
+        }
         Fact::Cleared { .. } => plain("cleared by a person: it may be remediated again".to_string()),
     }
 }

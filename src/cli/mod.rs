@@ -19,6 +19,7 @@ pub mod rollback;
 pub mod run;
 pub mod scan;
 pub mod schema;
+pub mod secret;
 mod shared;
 pub mod status;
 
@@ -90,6 +91,7 @@ pub enum Command {
     /// Put a Docker Hub login into a buildspec, offline
     #[command(after_long_help = BUILDSPEC_EXAMPLES)]
     Buildspec(buildspec::Args),
+    Secret(secret::Args),
     Check(check::Args),
     Schema(schema::Args),
     #[cfg(feature = "simulator")]
@@ -124,6 +126,7 @@ pub async fn dispatch(command: Command, frame: &Frame) -> anyhow::Result<ExitCod
         Command::Clear(args) => clear::run(args, frame).await,
         Command::Diagnose(args) => diagnose::run(&args, &mut frame.out(), &mut frame.err()),
         Command::Buildspec(args) => buildspec::run(&args),
+        Command::Secret(args) => secret::run(args, frame).await,
         Command::Check(args) => check::run(&args, frame),
         Command::Schema(args) => schema::run(&args, frame),
         #[cfg(feature = "simulator")]

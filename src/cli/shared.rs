@@ -141,14 +141,34 @@ pub fn decision_plain(assessment: &Assessment) -> String {
 /// The end of a command that could not read a scope, with what to do about it where that is known.
 pub fn unreadable(scope: &str, failure: &reconcile::Failure) -> Failure {
     let error = Exit::Incomplete.because(anyhow::anyhow!("scope `{scope}` could not be read: {failure}"));
+    match what_next(failure) {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+/// The end of a command because AWS did not do what it was asked.
+pub fn refused(scope: &str, failure: reconcile::Failure) -> Failure {
+    let hint = what_next(&failure);
+    let error = Exit::Failed.because(anyhow::anyhow!("scope `{scope}`: {failure}"));
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+/// What a person can do about a call that failed, where that is known.
+pub fn what_next(failure: &reconcile::Failure) -> Option<&'static str> {
     let detail = failure.detail.as_str();
     if detail.contains(NO_CREDENTIALS) {
-        error.hint("set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with `aws sso login`")
+        Some("set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with `aws sso login`")
     } else if failure.kind == reconcile::Kind::Denied {
-        error.hint("README lists the permissions; `aws sts get-caller-identity` shows who is asking")
+        Some("README lists the permissions; `aws sts get-caller-identity` shows who is asking")
     } else if detail.contains("dispatch failure") {
-        error.hint("AWS was not reached: look at the network, the region, and AWS_ENDPOINT_URL if it is set")
+        Some("AWS was not reached: look at the network, the region, and AWS_ENDPOINT_URL if it is set")
+    } else if detail.contains("ExpiredToken") || detail.contains("expired") {
+        Some("the credentials have expired: log in again, for example with `aws sso login`")
     } else {
-        error
+        None
     }
 }

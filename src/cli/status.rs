@@ -80,6 +80,9 @@ pub fn print(frame: &Frame, book: &Book, format: Format) -> anyhow::Result<()> {
         }
     }
     if format == Format::Json {
+        for (scope, credential) in to_reset(book) {
+            writeln!(out, "{}", json!({ "scope": scope, "credential": credential, "password": "to be reset" }))?;
+        }
         return Ok(());
     }
     if opened == 0 {
@@ -90,9 +93,23 @@ pub fn print(frame: &Frame, book: &Book, format: Format) -> anyhow::Result<()> {
     if held > 0 {
         write!(out, "\n{}", waiting.render())?;
     }
-    for credential in book.scopes().iter().flat_map(|scope| book.history(scope).resets_advised().to_vec()) {
-        let text = format!("Reset the password of credential `{credential}`: builds that log in may have logged it.");
+    for (scope, credential) in to_reset(book) {
+        let secret = frame.settings()?.credential(&credential).map_or("NAME", |credential| credential.secret.as_str());
+        let scope = if frame.settings()?.scopes.len() > 1 { format!(" --scope {scope}") } else { String::new() };
+        let text = format!(
+            "Reset the password of credential `{credential}`: builds that log in may have logged it. \
+             Then store it with `unthrottled secret rotate {secret}{scope}`."
+        );
         writeln!(out, "\n{}", paint(Tone::Warn, &text))?;
     }
     Ok(())
+}
+
+/// The credentials whose password is to be reset, by scope: each scope has a secret of its own.
+fn to_reset(book: &Book) -> Vec<(String, String)> {
+    let of = |scope: String| {
+        let credentials: Vec<String> = book.history(&scope).passwords_to_reset().map(str::to_string).collect();
+        credentials.into_iter().map(move |credential| (scope.clone(), credential))
+    };
+    book.scopes().into_iter().flat_map(of).collect()
 }

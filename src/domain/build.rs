@@ -428,15 +428,7 @@ impl Build {
 impl Project {
     /// Whether the project's environment names the secret: by its full ARN, its ARN without the suffix, or its name.
     pub fn names_secret(&self, secret: &SecretArn) -> bool {
-        let full = secret.as_str();
-        let partial = &full[..full.len() - full.rsplit(secret.name()).next().map_or(0, str::len)];
-        let of_arn = |reference: &str, arn: &str| {
-            reference.strip_prefix(arn).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
-        };
-        let is_it = |reference: &str| {
-            let by_name = !reference.starts_with("arn:") && reference.split(':').next() == Some(secret.name());
-            by_name || of_arn(reference, full) || of_arn(reference, partial)
-        };
+        let is_it = |reference: &str| secret.is_meant_by(reference);
         let environment = &self.environment;
         environment.registry_credential.as_deref().is_some_and(is_it)
             || environment.variables.iter().any(
@@ -446,6 +438,16 @@ impl Project {
 }
 
 impl SecretArn {
+    /// Whether a reference in a project means this secret: by its full ARN, its ARN without the suffix, or its name.
+    pub fn is_meant_by(&self, reference: &str) -> bool {
+        let full = self.as_str();
+        let partial = &full[..full.len() - full.rsplit(self.name()).next().map_or(0, str::len)];
+        let of_arn =
+            |arn: &str| reference.strip_prefix(arn).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'));
+        let by_name = !reference.starts_with("arn:") && reference.split(':').next() == Some(self.name());
+        by_name || of_arn(full) || of_arn(partial)
+    }
+
     /// The secret's name: what follows `secret:`, without the hyphen and six characters that Secrets Manager adds.
     pub fn name(&self) -> &str {
         let tail = self.0.split(':').nth(6).unwrap_or_default();

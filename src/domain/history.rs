@@ -52,6 +52,11 @@ pub enum Fact {
         /// The remediation whose proof led to it.
         id: RemediationId,
     },
+    /// A person stored a new password for a credential.
+    CredentialRotated {
+        /// The credential's name in the settings.
+        credential: String,
+    },
     /// A person lets a project be remediated again after too many attempts.
     Cleared {
         /// Which.
@@ -126,7 +131,10 @@ pub struct History {
     failed_roles: BTreeSet<(RoleName, SecretArn, ProjectName)>,
     /// Grants that are there, if they are, through us.
     granted: BTreeSet<(RoleName, String)>,
-    advised: Vec<String>,
+    /// Credentials whose password people were told to reset.
+    advised: BTreeSet<String>,
+    /// Those of them that have not been rotated since.
+    to_reset: BTreeSet<String>,
     last: Option<Timestamp>,
 }
 
@@ -158,7 +166,13 @@ impl History {
             }
             Fact::Judged { build, judgement } => self.apply_judgement(build, judgement),
             Fact::Remediation { id, entry } => self.apply_entry(id, entry, at)?,
-            Fact::PasswordResetAdvised { credential, .. } => self.advised.push(credential.clone()),
+            Fact::PasswordResetAdvised { credential, .. } => {
+                self.advised.insert(credential.clone());
+                self.to_reset.insert(credential.clone());
+            }
+            Fact::CredentialRotated { credential } => {
+                self.to_reset.remove(credential);
+            }
             Fact::Cleared { project } => {
                 self.cleared.insert(project.clone(), at);
                 self.against.retain(|(name, _, _)| name != project);
@@ -257,7 +271,10 @@ impl Record {
             Fact::Detected(detected) => Some(&detected.build),
             Fact::Undecided { build, .. } | Fact::Judged { build, .. } => Some(build),
             Fact::Remediation { entry: Entry::Planned(plan), .. } => Some(&plan.because),
-            Fact::Remediation { .. } | Fact::PasswordResetAdvised { .. } | Fact::Cleared { .. } => None,
+            Fact::Remediation { .. }
+            | Fact::PasswordResetAdvised { .. }
+            | Fact::CredentialRotated { .. }
+            | Fact::Cleared { .. } => None,
         }
     }
 

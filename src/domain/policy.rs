@@ -224,10 +224,14 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// Whether it is for the projects of this scope.
+    pub fn is_for_scope(&self, scope: &str) -> bool {
+        self.scopes.is_empty() || self.scopes.iter().any(|allowed| allowed == scope)
+    }
+
     /// Whether the project's name alone lets the policy match.
     pub fn matches_name(&self, scope: &str, name: &ProjectName) -> bool {
-        let in_scope = self.scopes.is_empty() || self.scopes.iter().any(|allowed| allowed == scope);
-        in_scope && self.projects.is_match(name.as_str()) && !self.exclude.is_match(name.as_str())
+        self.is_for_scope(scope) && self.projects.is_match(name.as_str()) && !self.exclude.is_match(name.as_str())
     }
 
     /// Whether the policy matches.

@@ -1,5 +1,7 @@
 //! IAM: a service role with its inline policies, and the writing and deleting of one inline policy.
 
+pub mod simulate;
+
 use crate::domain::build::{InlinePolicy, Role, RoleName};
 use crate::edge::aws::failure::{CallError, Failure, answers_questions};
 use aws_config::SdkConfig;

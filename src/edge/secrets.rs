@@ -2,6 +2,9 @@
 //!
 //! The value is looked at once, to see that the keys are there, and wiped; the SDK's own buffers are not ours to wipe.
 
+pub mod store;
+pub mod text;
+
 use crate::domain::build::{AuthConfig, Secret, SecretArn, SecretKey};
 use crate::edge::aws::failure::{CallError, Failure, answers_questions};
 use crate::edge::aws::{account_of, region_of};
@@ -117,6 +120,17 @@ impl SecretProblem {
             SecretProblem::KeyUnusable => "key_unusable",
         }
     }
+
+    /// Why the value of a secret that was described a moment ago was not answered.
+    fn of_value(error: SecretsError) -> Result<SecretProblem, SecretsError> {
+        match error.code() {
+            // It is the value that is not there.
+            _ if error.is_gone() => Ok(SecretProblem::NoValue),
+            _ if error.is_denied() => Ok(SecretProblem::Denied),
+            Some("DecryptionFailure") => Ok(SecretProblem::KeyUnusable),
+            _ => Err(error),
+        }
+    }
 }
 
 impl Secrets {
@@ -129,7 +143,7 @@ impl Secrets {
         if let Some(other) = other_region(wanted.secret, wanted.region) {
             return Ok(SecretCheck::Unusable(other));
         }
-        let secret = match self.describe(wanted).await? {
+        let secret = match self.describe(wanted.secret, wanted.region).await? {
             Ok(secret) => secret,
             Err(problem) => return Ok(SecretCheck::Unusable(problem)),
         };
@@ -143,9 +157,9 @@ impl Secrets {
         })
     }
 
-    async fn describe(&self, wanted: Wanted<'_>) -> Result<Result<Secret, SecretProblem>, SecretsError> {
-        let answer = self.client.describe_secret().secret_id(wanted.secret).send().await;
-        let answer = match answer.map_err(|error| failed("DescribeSecret", wanted.secret, &error)) {
+    async fn describe(&self, secret: &str, region: &str) -> Result<Result<Secret, SecretProblem>, SecretsError> {
+        let answer = self.client.describe_secret().secret_id(secret).send().await;
+        let answer = match answer.map_err(|error| failed("DescribeSecret", secret, &error)) {
             Ok(answer) => answer,
             Err(error) if error.is_gone() => return Ok(Err(SecretProblem::Missing)),
             Err(error) if error.is_denied() => return Ok(Err(SecretProblem::Denied)),
@@ -155,9 +169,9 @@ impl Secrets {
             return Ok(Err(SecretProblem::ScheduledForDeletion));
         }
         let Some(arn) = answer.arn else {
-            return Err(CallError::incomplete(SERVICE, "DescribeSecret", wanted.secret).into());
+            return Err(CallError::incomplete(SERVICE, "DescribeSecret", secret).into());
         };
-        if let Some(other) = other_region(&arn, wanted.region) {
+        if let Some(other) = other_region(&arn, region) {
             return Ok(Err(other));
         }
         let key = answer.kms_key_id.and_then(|key| customer_key(&key, &arn));
@@ -169,11 +183,7 @@ impl Secrets {
         let answer = self.client.get_secret_value().secret_id(arn.as_str()).send().await;
         match answer.map_err(|error| failed("GetSecretValue", arn.as_str(), &error)) {
             Ok(mut answer) => Ok(answer.secret_string.take().map(SecretString::from).ok_or(SecretProblem::NotJson)),
-            // It was described a moment ago, so it is the value that is not there.
-            Err(error) if error.is_gone() => Ok(Err(SecretProblem::NoValue)),
-            Err(error) if error.is_denied() => Ok(Err(SecretProblem::Denied)),
-            Err(error) if error.code() == Some("DecryptionFailure") => Ok(Err(SecretProblem::KeyUnusable)),
-            Err(error) => Err(error),
+            Err(error) => SecretProblem::of_value(error).map(Err),
         }
     }
 }

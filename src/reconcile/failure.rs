@@ -3,6 +3,7 @@
 use crate::edge::build_log::BuildLogError;
 use crate::edge::codebuild::CodeBuildError;
 use crate::edge::iam::IamError;
+use crate::edge::identity::IdentityError;
 use crate::edge::secrets::SecretsError;
 use crate::reconcile::book::BookError;
 use std::error::Error;
@@ -82,7 +83,7 @@ macro_rules! failures_of {
     )*};
 }
 
-failures_of!(CodeBuildError, BuildLogError, IamError, SecretsError);
+failures_of!(CodeBuildError, BuildLogError, IamError, IdentityError, SecretsError);
 
 impl From<BookError> for Failure {
     fn from(error: BookError) -> Failure {

@@ -35,6 +35,10 @@ pub struct Account {
     pub(super) retry_tokens: Vec<RetryToken>,
     /// Enum values that the account has and the service model at hand does not know yet.
     pub(super) future_values: BTreeSet<String>,
+    /// The role of each access key that `AssumeRole` gave out.
+    pub(super) sessions: BTreeMap<String, String>,
+    /// What the organization lets the account do; all, if none.
+    pub(super) service_control_policy: Option<Value>,
     sequence: u64,
 }
 
@@ -153,6 +157,10 @@ pub(super) struct Secret {
     pub(super) versions: Vec<(String, String, Timestamp)>,
     pub(super) created: Timestamp,
     pub(super) deleted: Option<Timestamp>,
+    /// As they were sent.
+    pub(super) tags: Value,
+    /// Whether the value is shown as bytes.
+    pub(super) binary: bool,
 }
 
 impl Secret {
@@ -194,6 +202,8 @@ impl Account {
             commands: Vec::new(),
             retry_tokens: Vec::new(),
             future_values: BTreeSet::new(),
+            sessions: BTreeMap::new(),
+            service_control_policy: None,
             sequence: 0,
         }
     }

@@ -91,6 +91,17 @@ impl Hub {
         self.accounts.get(user).is_some_and(|account| account.password == password)
     }
 
+    /// The limit of a puller and how many pulls it has left; none if there is no limit.
+    pub(super) fn left(&self, puller: &Puller, now: Timestamp) -> Option<(u32, u32)> {
+        let limit = match puller {
+            Puller::Address(_) => self.anonymous_limit,
+            Puller::Account(user) => self.accounts.get(user)?.limit?,
+        };
+        let counted = self.pulls.get(puller).into_iter().flatten();
+        let counted = counted.filter(|at| now.duration_since(**at) < WINDOW).count();
+        Some((limit, limit.saturating_sub(u32::try_from(counted).unwrap_or(u32::MAX))))
+    }
+
     /// One manifest is fetched. A refused pull does not count.
     pub(super) fn pull(&mut self, puller: &Puller, now: Timestamp) -> Result<(), HubRefusal> {
         let limit = match puller {

@@ -161,7 +161,12 @@ impl Account {
         for action in texts(&input["ActionNames"]) {
             for resource in &resources {
                 let access = with_context(Access::new(action, resource), &input["ContextEntries"]);
-                let decision = iam_policy::decide(&policies, boundary.as_ref(), &access);
+                let mut decision = iam_policy::decide(&policies, boundary.as_ref(), &access);
+                let organization =
+                    self.service_control_policy.as_ref().map(|scp| iam_policy::of_document(scp, &access));
+                if let Some(denied @ (Decision::ExplicitDeny | Decision::ImplicitDeny)) = organization {
+                    decision = denied;
+                }
                 let mut result = json!({
                     "EvalActionName": action,
                     "EvalResourceName": resource,
@@ -169,6 +174,10 @@ impl Account {
                     "MatchedStatements": [],
                     "MissingContextValues": [],
                 });
+                if let Some(organization) = organization {
+                    let allowed = organization == Decision::Allowed;
+                    result["OrganizationsDecisionDetail"] = json!({ "AllowedByOrganizations": allowed });
+                }
                 if let Some(boundary) = &boundary {
                     let allowed = iam_policy::of_document(boundary, &access) == Decision::Allowed;
                     result["PermissionsBoundaryDecisionDetail"] = json!({ "AllowedByPermissionsBoundary": allowed });
@@ -180,11 +189,14 @@ impl Account {
     }
 
     /// STS, as far as a program asks who it is or takes a role.
-    pub(super) fn sts(&mut self, operation: &str, input: &Value) -> Option<Answer> {
+    pub(super) fn sts(&mut self, operation: &str, input: &Value, access_key: &str) -> Option<Answer> {
         let account = self.account_id.clone();
         Some(match operation {
             "GetCallerIdentity" => Ok(json!({
-                "Arn": format!("arn:aws:sts::{account}:assumed-role/caller/simulated"),
+                "Arn": match self.sessions.get(access_key) {
+                    Some(role) => format!("arn:aws:sts::{account}:assumed-role/{role}/simulated"),
+                    None => format!("arn:aws:sts::{account}:assumed-role/caller/simulated"),
+                },
                 "UserId": "AROASIMULATEDACCOUNT1:simulated",
                 "Account": account,
             })),
@@ -193,9 +205,11 @@ impl Account {
                 let session = input["RoleSessionName"].as_str().unwrap_or_default();
                 let name = role.rsplit('/').next().unwrap_or_default();
                 let until = self.now + jiff::SignedDuration::from_hours(1);
+                let access_key = format!("ASIA{}", self.new_suffix(16).to_ascii_uppercase());
+                self.sessions.insert(access_key.clone(), name.to_owned());
                 Ok(json!({
                     "Credentials": {
-                        "AccessKeyId": format!("ASIA{}", self.new_suffix(16).to_ascii_uppercase()),
+                        "AccessKeyId": access_key,
                         "SecretAccessKey": self.new_suffix(40),
                         "SessionToken": self.new_suffix(64),
                         "Expiration": until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),

@@ -29,6 +29,7 @@ mod docker;
 mod docker_login;
 mod fault;
 mod hub;
+mod hub_http;
 mod iam;
 mod line;
 mod log_filter;
@@ -132,6 +133,19 @@ impl Simulator {
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// Where Docker Hub answers: `[docker_hub] auth_url` and `registry_url`.
+    #[must_use]
+    pub fn hub_url(&self) -> String {
+        format!("{}{}", self.endpoint, hub_http::PATH)
+    }
+
+    /// A secret's current text.
+    #[must_use]
+    pub fn secret_text(&self, name: &str) -> Option<String> {
+        let world = self.shared.world();
+        world.account.secrets.get(name)?.current().map(ToOwned::to_owned)
     }
 
     /// A client configuration with this endpoint and dummy keys, for tests.

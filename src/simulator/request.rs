@@ -12,6 +12,8 @@ pub(super) struct Incoming {
     pub(super) service: &'static str,
     pub(super) operation: String,
     pub(super) input: Value,
+    /// The access key that the request is signed with.
+    pub(super) access_key: String,
 }
 
 /// An answer as bytes.
@@ -26,13 +28,16 @@ const JSON: &str = "application/x-amz-json-1.1";
 impl Incoming {
     pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Incoming, Refusal> {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let incoming = match header("x-amz-target") {
+        let mut incoming = match header("x-amz-target") {
             Some(target) => Incoming::json(target, body)?,
             None => Incoming::form(&String::from_utf8_lossy(body))?,
         };
-        if header("authorization").is_none() {
+        let Some(authorization) = header("authorization") else {
             return Err(Refusal::new(400, "MissingAuthenticationTokenException", "Missing Authentication Token"));
-        }
+        };
+        // AWS4-HMAC-SHA256 Credential=AKIA…/20261121/us-east-1/iam/aws4_request, …
+        let signed = authorization.split_once("Credential=").map_or("", |(_, rest)| rest);
+        signed.split('/').next().unwrap_or_default().clone_into(&mut incoming.access_key);
         Ok(incoming)
     }
 
@@ -58,7 +63,7 @@ impl Incoming {
                 "Start of structure or map found where not expected.",
             ));
         }
-        Ok(Incoming { service, operation: operation.to_owned(), input })
+        Ok(Incoming { service, operation: operation.to_owned(), input, access_key: String::new() })
     }
 
     fn form(body: &str) -> Result<Incoming, Refusal> {
@@ -71,7 +76,7 @@ impl Incoming {
             }
         };
         let operation = input["Action"].as_str().unwrap_or_default().to_owned();
-        Ok(Incoming { service, operation, input })
+        Ok(Incoming { service, operation, input, access_key: String::new() })
     }
 
     /// The error of an operation that the service (as simulated) does not have.

@@ -48,7 +48,7 @@ impl Account {
             "Name": name,
             "CreatedDate": seconds(secret.created),
             "LastChangedDate": seconds(changed),
-            "Tags": [],
+            "Tags": secret.tags,
             "VersionIdsToStages": stages,
         });
         if let Some(key) = &secret.kms_key {
@@ -75,10 +75,16 @@ impl Account {
                 "Secrets Manager can't find the specified secret value for staging label: {stage}"
             ))
         })?;
-        Ok(json!({
-            "ARN": secret.arn, "Name": name, "VersionId": id, "SecretString": text,
+        let (kind, value) = match secret.binary {
+            true => ("SecretBinary", aws_smithy_types::base64::encode(text)),
+            false => ("SecretString", text.clone()),
+        };
+        let mut json = json!({
+            "ARN": secret.arn, "Name": name, "VersionId": id,
             "VersionStages": [stage], "CreatedDate": seconds(*at),
-        }))
+        });
+        json[kind] = json!(value);
+        Ok(json)
     }
 
     fn create_secret(&mut self, input: &Value) -> Answer {
@@ -106,6 +112,8 @@ impl Account {
             versions: text.into_iter().map(|text| (version.clone(), text, self.now)).collect(),
             created: self.now,
             deleted: None,
+            tags: if input["Tags"].is_array() { input["Tags"].clone() } else { json!([]) },
+            binary: false,
         };
         let mut answer = json!({"ARN": secret.arn, "Name": name});
         if !secret.versions.is_empty() {
@@ -139,7 +147,10 @@ impl Account {
                     "You can't use ClientRequestToken of an existing version for another secret value.",
                 ));
             }
-            None => secret.versions.push((version.clone(), text, now)),
+            None => {
+                secret.versions.push((version.clone(), text, now));
+                secret.binary = false;
+            }
         }
         Ok(json!({"ARN": arn, "Name": name, "VersionId": version, "VersionStages": ["AWSCURRENT"]}))
     }

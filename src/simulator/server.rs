@@ -6,6 +6,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, Response};
+use axum::routing::get;
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::{Notify, watch};
@@ -13,6 +14,7 @@ use tokio::sync::{Notify, watch};
 use super::account::Account;
 use super::clock::SimulatedClock;
 use super::fault::{Fate, Fault, Moment, Trouble};
+use super::hub_http;
 use super::line::Line;
 use super::model;
 use super::refusal::{Answer, Refusal};
@@ -23,7 +25,7 @@ use super::request::{Incoming, Outgoing, not_understood};
 pub struct Call {
     /// 1 for the first since the start.
     pub index: u32,
-    /// `codebuild`, `logs`, `iam`, `sts` or `secretsmanager`.
+    /// `codebuild`, `logs`, `iam`, `sts`, `secretsmanager` or `hub`.
     pub service: &'static str,
     /// `UpdateProject`
     pub operation: String,
@@ -83,7 +85,10 @@ impl Shared {
 
 /// The service that axum runs.
 pub(super) fn router(shared: Arc<Shared>) -> Router {
-    Router::new().fallback(serve).with_state(shared)
+    let hub = Router::new()
+        .route("/token", get(hub_http::token))
+        .route("/v2/ratelimitpreview/test/manifests/latest", get(hub_http::manifest));
+    Router::new().nest(hub_http::PATH, hub).fallback(serve).with_state(shared)
 }
 
 async fn serve(
@@ -228,14 +233,14 @@ impl World {
 
 impl Account {
     fn answer(&mut self, incoming: &Incoming) -> Answer {
-        let Incoming { service, operation, input } = incoming;
+        let Incoming { service, operation, input, access_key } = incoming;
         model::check(service, operation, input, &self.future_values)?;
         let answer = match *service {
             "codebuild" => self.codebuild(operation, input),
             "logs" => self.logs(operation, input),
             "secretsmanager" => self.secrets_manager(operation, input),
             "iam" => self.iam(operation, input),
-            _ => self.sts(operation, input),
+            _ => self.sts(operation, input, access_key),
         };
         answer.unwrap_or_else(|| Err(incoming.unknown_operation()))
     }

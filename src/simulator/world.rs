@@ -64,10 +64,17 @@ impl Account {
                 versions: vec![(version, "{}".to_owned(), self.now)],
                 created: self.now,
                 deleted: None,
+                tags: json!([]),
+                binary: false,
             };
             self.secrets.insert(name.to_owned(), secret);
         }
         SecretEdit { account: self, name: name.to_owned() }
+    }
+
+    /// What the organization lets the account do, for `SimulatePrincipalPolicy`.
+    pub fn service_control_policy(&mut self, document: Value) {
+        self.service_control_policy = Some(document);
     }
 
     /// A customer managed key by key id, `alias/...` or ARN.
@@ -185,6 +192,14 @@ impl SecretEdit<'_> {
     /// A login in the keys `username` and `password`.
     pub fn login(self, user: &str, password: &str) -> Self {
         self.json(json!({"username": user, "password": password}))
+    }
+
+    /// Its value is shown as bytes.
+    pub fn binary(self) -> Self {
+        if let Some(secret) = self.account.secrets.get_mut(&self.name) {
+            secret.binary = true;
+        }
+        self
     }
 
     /// A customer managed key, shown as it is named here: by id, alias or ARN. It is made if there is none.

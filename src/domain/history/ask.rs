@@ -134,13 +134,13 @@ impl History {
         begun
     }
 
-    /// The credentials whose password people were told to reset.
-    pub fn resets_advised(&self) -> &[String] {
-        &self.advised
+    /// The credentials whose password people were told to reset, and have not rotated since.
+    pub fn passwords_to_reset(&self) -> impl Iterator<Item = &str> {
+        self.to_reset.iter().map(String::as_str)
     }
 
-    /// Whether people were told to reset the credential's password.
+    /// Whether people were ever told to reset the credential's password: they are told once.
     pub fn password_reset_advised(&self, credential: &str) -> bool {
-        self.advised.iter().any(|name| name == credential)
+        self.advised.contains(credential)
     }
 }

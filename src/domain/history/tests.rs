@@ -63,6 +63,7 @@ fn every_fact() -> Vec<Fact> {
             "app:3",
             Entry::Escalated { reason: EscalationReason::NotProven, detail: "in time".to_string() },
         ),
+        Fact::CredentialRotated { credential: "dockerhub".to_string() },
     ]
 }
 
@@ -77,6 +78,7 @@ fn kind(fact: &Fact) -> usize {
         Fact::Judged { judgement: Judgement::Covered { .. }, .. } => 5,
         Fact::PasswordResetAdvised { .. } => 6,
         Fact::Cleared { .. } => 7,
+        Fact::CredentialRotated { .. } => 19,
         Fact::Remediation { entry, .. } => match entry {
             Entry::Planned(_) => 8,
             Entry::InPlace { .. } => 9,
@@ -98,7 +100,7 @@ fn a_ledger_of_the_first_version_loads_and_means_the_same() {
     let loaded: Vec<Record> = LEDGER.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(loaded, records(every_fact()));
     let kinds: BTreeSet<usize> = loaded.iter().map(|record| kind(&record.fact)).collect();
-    assert_eq!(kinds, (0..19).collect::<BTreeSet<usize>>());
+    assert_eq!(kinds, (0..20).collect::<BTreeSet<usize>>());
     // And is written as it was.
     for (line, record) in LEDGER.lines().zip(&loaded) {
         assert_eq!(serde_json::to_string(record).unwrap(), line);
@@ -468,4 +470,18 @@ fn a_policy_that_somebody_made_after_ours_was_gone_is_theirs() {
     assert_eq!(account.grant, GrantSeen::Present(grant_document()));
     let stage = account.history.caused(&id("api:1")).map(|r| r.stage());
     assert_eq!(stage, Some(Stage::Closed(Outcome::RolledBack)));
+}
+
+#[test]
+fn a_rotation_ends_the_advice_and_it_does_not_come_again() {
+    let advised = Fact::PasswordResetAdvised { credential: "dockerhub".to_string(), id: RemediationId::new("web-41") };
+    let rotated = |name: &str| Fact::CredentialRotated { credential: name.to_string() };
+    let left = |facts: Vec<Fact>| {
+        let history = History::replay(&records(facts)).unwrap();
+        assert!(history.password_reset_advised("dockerhub"));
+        history.passwords_to_reset().map(str::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(left(vec![advised.clone()]), ["dockerhub"]);
+    assert_eq!(left(vec![advised.clone(), rotated("other")]), ["dockerhub"]);
+    assert_eq!(left(vec![advised, rotated("dockerhub")]), [] as [&str; 0]);
 }

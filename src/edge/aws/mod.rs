@@ -1,10 +1,11 @@
-//! How AWS is reached: one configuration for all four services, with time limits, retries and a pinned behavior.
+//! How AWS is reached: one configuration for all services, with time limits, retries and a pinned behavior.
 
 pub mod failure;
 
 use crate::edge::build_log::BuildLog;
 use crate::edge::codebuild::CodeBuild;
 use crate::edge::iam::Iam;
+use crate::edge::identity::Identity;
 use crate::edge::secrets::Secrets;
 use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
@@ -64,7 +65,7 @@ pub struct Timeouts {
     pub operation: Duration,
 }
 
-/// The four services of one account and region.
+/// The services of one account and region.
 #[derive(Clone, Debug)]
 pub struct Aws {
     /// The region.
@@ -75,6 +76,8 @@ pub struct Aws {
     pub build_log: BuildLog,
     /// Service roles.
     pub iam: Iam,
+    /// Who the credentials are.
+    pub identity: Identity,
     /// The secret with the login.
     pub secrets: Secrets,
 }
@@ -103,6 +106,7 @@ impl Aws {
             codebuild: CodeBuild::new(&config),
             build_log: BuildLog::new(&config),
             iam: Iam::new(&config),
+            identity: Identity::new(&config),
             secrets: Secrets::new(&config),
         })
     }

@@ -90,6 +90,7 @@ kinds! {
     Error CredentialUnusable "The Docker Hub secret can't be used, so nothing was changed.";
     Warn CredentialQuotaLow "The Docker account has few pulls left.";
     Warn PasswordResetAdvised "A login was put into a buildspec and may have recorded the credential in build logs.";
+    Info CredentialRotated "A person stored a new password for a credential.";
     Warn ScanIncomplete "Part of a scope could not be read; it is never taken for healthy.";
     Debug TickCompleted "The daemon looked at a scope once.";
 }

@@ -20,6 +20,7 @@ pub(super) fn event(record: &Record, history: &History) -> Option<Event> {
         Fact::Judged { build, judgement } => judged(build, judgement, history, at),
         Fact::Remediation { id, entry } => entered(history.remediation(id)?, entry, history, at),
         Fact::PasswordResetAdvised { credential, id } => Some(password_reset_advised(credential, id, history, at)),
+        Fact::CredentialRotated { credential } => Some(credential_rotated(credential, at)),
         Fact::Cleared { .. } => None,
     }
 }
@@ -232,6 +233,13 @@ fn password_reset_advised(credential: &str, id: &RemediationId, history: &Histor
         None => Event::new(kind, message, at),
     };
     Event { credential: Some(credential.to_string()), remediation_id: Some(id.clone()), ..event }
+}
+
+fn credential_rotated(credential: &str, at: Timestamp) -> Event {
+    let message =
+        format!("A new password was stored for credential `{credential}`; builds use it from their next start");
+    let event = Event::new(Kind::CredentialRotated, message, at);
+    Event { credential: Some(credential.to_string()), by: Some("operator".to_string()), ..event }
 }
 
 fn of_build(build: &BuildId, event: Event) -> Event {

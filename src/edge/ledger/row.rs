@@ -43,7 +43,11 @@ impl Columns {
         let remediation = match &record.fact {
             Fact::Remediation { id, .. } | Fact::PasswordResetAdvised { id, .. } => Some(id),
             Fact::Judged { judgement: Judgement::Covered { by }, .. } => Some(by),
-            Fact::Detected(_) | Fact::Undecided { .. } | Fact::Judged { .. } | Fact::Cleared { .. } => None,
+            Fact::Detected(_)
+            | Fact::Undecided { .. }
+            | Fact::Judged { .. }
+            | Fact::CredentialRotated { .. }
+            | Fact::Cleared { .. } => None,
         };
         let build = match &record.fact {
             Fact::Remediation { entry, .. } => told_by(entry),
@@ -88,6 +92,7 @@ fn kind(fact: &Fact) -> &'static str {
         },
         Fact::Remediation { entry, .. } => entry.word(),
         Fact::PasswordResetAdvised { .. } => "password_reset_advised",
+        Fact::CredentialRotated { .. } => "credential_rotated",
         Fact::Cleared { .. } => "cleared",
     }
 }

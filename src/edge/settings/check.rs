@@ -4,7 +4,7 @@ use super::place::KeyPath;
 use super::problems::Problems;
 use super::raw::{RawCredential, RawFreeze, RawImages, RawPolicy, RawScope, RawSettings};
 use super::values::{self, Wrong};
-use super::{DaemonSettings, LedgerSettings, ScopeSettings, Settings};
+use super::{DaemonSettings, DockerHubSettings, LedgerSettings, ScopeSettings, Settings};
 use super::{images, shape};
 use crate::domain::images::KnownImages;
 use crate::domain::policy::{Credential, Freeze, Limits, Policy};
@@ -33,6 +33,7 @@ impl Check<'_> {
     pub(super) fn settings(&mut self, raw: &mut RawSettings) -> Option<Settings> {
         let daemon = self.daemon(raw);
         let path = raw.ledger.path.as_ref().map(PathBuf::from);
+        let docker_hub = self.docker_hub(raw);
         let scopes = self.scopes(&raw.scope);
         let images = self.images(&raw.images);
         let credentials = self.credentials(&mut raw.credential);
@@ -47,6 +48,7 @@ impl Check<'_> {
         Some(Settings {
             daemon: daemon?,
             ledger: LedgerSettings { path: path? },
+            docker_hub: docker_hub?,
             scopes,
             images: Arc::new(images?),
             credentials: known.credentials,
@@ -74,6 +76,15 @@ impl Check<'_> {
             mode: daemon.mode?,
             http_listen: http_listen??,
         })
+    }
+
+    fn docker_hub(&mut self, raw: &RawSettings) -> Option<DockerHubSettings> {
+        let at = KeyPath::dotted("docker_hub");
+        let hub = &raw.docker_hub;
+        let auth_url = hub.auth_url.as_deref().map(|text| self.problems.take(&at.key("auth_url"), values::url(text)));
+        let registry_url =
+            hub.registry_url.as_deref().map(|text| self.problems.take(&at.key("registry_url"), values::url(text)));
+        Some(DockerHubSettings { probe: hub.probe?, auth_url: auth_url??, registry_url: registry_url?? })
     }
 
     fn scopes(&mut self, raw: &[RawScope]) -> Vec<ScopeSettings> {

@@ -40,6 +40,8 @@ pub struct Settings {
     pub daemon: DaemonSettings,
     /// Where it records what it does.
     pub ledger: LedgerSettings,
+    /// Docker Hub, as `doctor` and `secret` ask it.
+    pub docker_hub: DockerHubSettings,
     /// The accounts and regions to look after; at least one.
     pub scopes: Vec<ScopeSettings>,
     /// What is known of images beforehand.
@@ -69,6 +71,17 @@ pub struct DaemonSettings {
 pub struct LedgerSettings {
     /// The ledger's file.
     pub path: PathBuf,
+}
+
+/// Docker Hub, as `doctor` and `secret` ask it whether a login works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DockerHubSettings {
+    /// Whether it is asked at all.
+    pub probe: bool,
+    /// Where it gives tokens.
+    pub auth_url: String,
+    /// Where it serves images.
+    pub registry_url: String,
 }
 
 /// An account and region to look after.

@@ -18,6 +18,8 @@ pub struct RawSettings {
     pub daemon: RawDaemon,
     /// Where the daemon records what it is about to do, before it does it.
     pub ledger: RawLedger,
+    /// Docker Hub, as `doctor` and `secret` ask it whether a login works; the daemon itself never does.
+    pub docker_hub: RawDockerHub,
     /// The accounts and regions to look after; none means those of the SDK's own credentials, under the name `default`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scope: Vec<RawScope>,
@@ -62,6 +64,20 @@ pub struct RawLedger {
 pub enum RawStore {
     /// A file on this machine, for one daemon.
     File,
+}
+
+/// Docker Hub, as `doctor` and `secret` ask it whether a login works; the daemon itself never does.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawDockerHub {
+    /// Whether Docker Hub is asked at all; asking spends no pull.
+    pub probe: Option<bool>,
+    /// Where Docker Hub gives tokens for a login.
+    #[schemars(length(min = 1))]
+    pub auth_url: Option<String>,
+    /// Where Docker Hub serves images.
+    #[schemars(length(min = 1))]
+    pub registry_url: Option<String>,
 }
 
 /// An account and region to look after.

@@ -71,7 +71,7 @@ fn value(of: &Json) -> String {
         ("array", None, Some(choices)) => format!("list of {}", code(&choices)),
         ("array", None, None) => "list of texts".to_string(),
         ("object", ..) => "table of texts".to_string(),
-        ("integer", ..) => expected(of),
+        ("integer" | "boolean", ..) => expected(of),
         _ => "text".to_string(),
     }
 }

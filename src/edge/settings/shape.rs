@@ -113,6 +113,7 @@ pub(super) fn expected(schema: &Json) -> String {
             _ => format!("a list of texts{such}"),
         },
         "object" => "a table".to_string(),
+        "boolean" => "true or false".to_string(),
         _ => format!("text{such}"),
     }
 }
@@ -144,6 +145,7 @@ fn prune_at(value: &mut Value, schema: &Json, at: &KeyPath, misfits: &mut Vec<Mi
                 (Some(_), _) => return Fit::Keep,
             }
         }
+        ("boolean", Value::Bool(..)) => return Fit::Keep,
         ("string", Value::String(_, text)) => match choices(schema) {
             Some(choices) if !choices.contains(&text.as_str()) => not_a_choice(text, &choices),
             None if text.trim().is_empty() && schema.get("minLength").is_some() => "an empty text".to_string(),

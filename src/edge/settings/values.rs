@@ -83,6 +83,31 @@ pub(super) fn share(text: &str) -> Result<f64, Wrong> {
     }
 }
 
+/// An address that a login is sent to: encrypted, or on this machine.
+pub(super) fn url(text: &str) -> Result<String, Wrong> {
+    const ALLOWED: &str = "an address that begins with https://, or with http:// and a loopback address";
+    let (plain, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+        (Some(rest), _) => (false, rest),
+        (None, Some(rest)) => (true, rest),
+        (None, None) => return Err(Wrong::new("not an address", ALLOWED)),
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    if authority.is_empty()
+        || rest.contains(['@', '?', '#'])
+        || rest.chars().any(|c| c.is_whitespace() || c.is_control())
+    {
+        return Err(Wrong::new("not an address", ALLOWED));
+    }
+    let is_loopback = || {
+        let host = authority.parse::<SocketAddr>().map(|address| address.ip());
+        host.or_else(|_| authority.parse()).is_ok_and(|ip| ip.is_loopback())
+    };
+    if plain && !is_loopback() {
+        return Err(Wrong::new("would send the login without encryption", ALLOWED));
+    }
+    Ok(text.to_string())
+}
+
 /// One glob on project names.
 pub(super) fn glob(text: &str) -> Result<Glob, Wrong> {
     const ALLOWED: &str = "a glob such as \"svc-*\", \"web?\" or \"{api,web}-*\"";
