@@ -60,6 +60,7 @@ fn help_names_every_command_and_exit_code() {
       diagnose     Diagnose log text or builds, offline
       buildspec    Put a Docker Hub login into a buildspec, offline
       secret       Store a Docker Hub login in Secrets Manager, or a new password in its place
+      doctor       Check that everything the daemon needs is there, and say how to repair what is not
       check        Check the settings, offline
       schema       Print the JSON Schema of settings, events or plans
       demo         See the daemon at work on a simulated account; needs no AWS
@@ -112,6 +113,7 @@ fn every_command_has_a_long_help_with_examples() {
         "diagnose",
         "buildspec",
         "secret",
+        "doctor",
         "check",
         "schema",
         "demo",

@@ -7,6 +7,7 @@ pub mod clear;
 #[cfg(feature = "simulator")]
 pub mod demo;
 pub mod diagnose;
+pub mod doctor;
 mod drive;
 pub mod exit;
 pub mod explain;
@@ -92,6 +93,7 @@ pub enum Command {
     #[command(after_long_help = BUILDSPEC_EXAMPLES)]
     Buildspec(buildspec::Args),
     Secret(secret::Args),
+    Doctor(doctor::Args),
     Check(check::Args),
     Schema(schema::Args),
     #[cfg(feature = "simulator")]
@@ -127,6 +129,7 @@ pub async fn dispatch(command: Command, frame: &Frame) -> anyhow::Result<ExitCod
         Command::Diagnose(args) => diagnose::run(&args, &mut frame.out(), &mut frame.err()),
         Command::Buildspec(args) => buildspec::run(&args),
         Command::Secret(args) => secret::run(args, frame).await,
+        Command::Doctor(args) => doctor::run(args, frame).await,
         Command::Check(args) => check::run(&args, frame),
         Command::Schema(args) => schema::run(&args, frame),
         #[cfg(feature = "simulator")]

@@ -16,6 +16,7 @@ pub mod detect;
 pub mod history;
 pub mod image;
 pub mod images;
+pub mod permissions;
 pub mod plan;
 pub mod policy;
 pub mod remediation;
