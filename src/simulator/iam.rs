@@ -140,9 +140,11 @@ impl Account {
     fn simulate_principal_policy(&self, input: &Value) -> Answer {
         let source = input["PolicySourceArn"].as_str().unwrap_or_default();
         let name = source.rsplit('/').next().unwrap_or_default();
+        // By the whole ARN: with a path left out, it is another one's.
         let role = self
             .roles
             .get(name)
+            .filter(|role| role.arn(&self.account_id, name) == source)
             .ok_or_else(|| Refusal::no_such_entity(format!("The role with name {name} cannot be found.")))?;
         let mut policies = self.policies_of(name, jiff::SignedDuration::ZERO);
         for document in texts(&input["PolicyInputList"]) {

@@ -2,6 +2,7 @@
 
 use crate::wire::{Answer, Wire};
 use rstest::rstest;
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use unthrottled::domain::build::{AuthConfig, Secret, SecretArn, SecretKey};
 use unthrottled::edge::secrets::{SecretCheck, SecretProblem, Wanted};
@@ -94,4 +95,17 @@ async fn a_value_is_never_in_what_is_answered() {
     let wire = Wire::new([described(json!({})), half]).await;
     let error = wire.aws().await.secrets.usable(wanted("hub")).await.unwrap_err();
     assert!(error.is_transient() && !format!("{error:?}").contains("dckr"), "{error:?}");
+}
+
+/// A validation error quotes what it refuses.
+#[tokio::test]
+async fn a_refused_write_does_not_tell_what_was_refused() {
+    let password = "dckr_pat_0123456789";
+    let text = SecretString::from(json!({ "username": "acme-ci", "password": password }).to_string());
+    let said = "Value '{\"username\":\"acme-ci\",\"password\":\"dckr_pat_0123456789\"}' at 'secretString', or 'dckr_pat_0123456789', is not valid";
+    let wire = Wire::new([("PutSecretValue", Answer::JsonError(400, "ValidationException", said))]).await;
+    let error = wire.aws().await.secrets.put(ARN, &text, "0f4ae2c6-3fa0-4e5b-8f8e-0e7e1d2c3b4a").await.unwrap_err();
+    assert!(error.is_rejected());
+    let shown = format!("{error:?}");
+    assert!(shown.contains("is not valid") && !shown.contains("dckr") && !shown.contains("acme-ci"), "{shown}");
 }
