@@ -188,9 +188,9 @@ pub fn classify_text(scan: &Scan, phase: Option<&PhaseName>) -> Diagnosis {
     let decisive = decisive(scan.findings.iter()).or_else(|| scan.findings.last());
     match decisive {
         Some(finding) => {
-            let mut diagnosis = refused(finding);
+            let mut diagnosis = if finding.certainty == Certainty::Probable { cut(finding) } else { refused(finding) };
             diagnosis.phase = diagnosis.phase.or_else(|| phase.cloned());
-            diagnosis.site = Some(site(diagnosis.phase.as_ref()));
+            diagnosis.site = diagnosis.is_throttled().then(|| site(diagnosis.phase.as_ref()));
             diagnosis
         }
         None => Diagnosis::without_refusal(Cause::NotThrottled, phase.cloned().or_else(|| scan.failed_phase.clone())),
@@ -214,11 +214,8 @@ fn by_context(build: &Build, failed: &Phase) -> Diagnosis {
             None => Diagnosis::without_refusal(Cause::NotThrottled, Some(failed.name.clone())),
         };
     };
-    // A probable finding is good for advice. A build is acted on.
     if finding.certainty == Certainty::Probable {
-        let evidence = vec![finding.evidence.clone()];
-        let unknown = Diagnosis::unknown(UnknownReason::MessageCut, Some(failed.name.clone()));
-        return Diagnosis { registry: finding.registry, evidence, ..unknown };
+        return Diagnosis { phase: Some(failed.name.clone()), ..cut(finding) };
     }
     let mut diagnosis = refused(finding);
     // AWS ties a refused build image to Docker Hub only if the image is from Docker Hub. Behind another host (a vanity
@@ -269,15 +266,23 @@ fn later_phase(failed: &Phase, log: LogReading<'_>) -> Diagnosis {
         return Diagnosis { recovered, ..Diagnosis::without_refusal(Cause::NotThrottled, phase) };
     };
     if finding.certainty == Certainty::Probable {
-        let unknown = Diagnosis::unknown(UnknownReason::MessageCut, phase);
-        return Diagnosis { registry: finding.registry, evidence: vec![finding.evidence.clone()], ..unknown };
+        return Diagnosis { phase, ..cut(finding) };
     }
     Diagnosis { phase, site: Some(Site::DockerClient), ..refused(finding) }
 }
 
-/// The refusal that a build failed of: the last that the client did not get over.
+/// The refusal that a build failed of: the last that the client did not get over. One that was cut counts only if no other
+/// tells more.
 fn decisive<'a>(findings: impl Iterator<Item = &'a Finding>) -> Option<&'a Finding> {
-    findings.filter(|finding| !finding.recovered).last()
+    let standing: Vec<&Finding> = findings.filter(|finding| !finding.recovered).collect();
+    let certain = standing.iter().rev().find(|finding| finding.certainty == Certainty::Certain);
+    certain.or(standing.last()).copied()
+}
+
+/// What is left of a cut message names the registry, not the status: the limit is likely, an outage or a denial possible.
+fn cut(finding: &Finding) -> Diagnosis {
+    let unknown = Diagnosis::unknown(UnknownReason::MessageCut, finding.phase.clone());
+    Diagnosis { registry: finding.registry, evidence: vec![finding.evidence.clone()], ..unknown }
 }
 
 fn refused(finding: &Finding) -> Diagnosis {
@@ -390,7 +395,15 @@ mod tests {
         let cut: String = format!("{frame}{digest}: 429 Too Many Requests").chars().take(255).collect();
         let diagnosis = provisioning("acme/a-long-name", &cut);
         assert_eq!((diagnosis.cause, diagnosis.reason), (Cause::Unknown, Some(UnknownReason::MessageCut)));
-        assert_eq!(diagnosis.evidence.len(), 1);
+        assert_eq!((diagnosis.registry, diagnosis.evidence.len()), (Registry::DockerHub, 1));
+        // The same words in a file, or in a log, say no more.
+        let dotted = format!("{cut}...");
+        let of_text = classify_text(&log(&dotted), None);
+        assert_eq!((of_text.cause, of_text.reason), (Cause::Unknown, Some(UnknownReason::MessageCut)));
+        assert_eq!((of_text.registry, of_text.site), (Registry::DockerHub, None));
+        let printed = dotted.replace("Unable to pull customer's container image. ", "");
+        let of_log = later(vec![phase("BUILD", "FAILED", "")], &printed);
+        assert_eq!((of_log.cause, of_log.reason), (Cause::Unknown, Some(UnknownReason::MessageCut)));
 
         let enough = format!("{}{digest}: 429 Too Ma...", frame.replace("a-long-name", "x"));
         assert_eq!(provisioning("acme/x", &enough).cause, Cause::HubPullLimit);

@@ -14,6 +14,8 @@ pub enum Sign {
     Success,
     /// A login was refused.
     Login,
+    /// The agent runs a command, or reports one that failed.
+    Command,
 }
 
 /// What a message of the families holds in raw bytes, wherever it is wrapped or coloured. Upper, lower and title case are
@@ -28,7 +30,12 @@ const ANCHORS: &[(&str, Sign)] = &[
     ("oo Many", Sign::Refusal),
     ("429 Too", Sign::Refusal),
     ("429 (Too", Sign::Refusal),
+    ("429 TOO", Sign::Refusal),
+    ("OO MANY", Sign::Refusal),
+    // StatusCode: 429, "<html>…
+    ("Code: 429,", Sign::Refusal),
     ("ests to registry", Sign::Refusal),
+    ("upstream reg", Sign::Refusal),
     // Your pull rate limit, unauthenticated pull rate limit, increase-rate-limit.
     ("d your pull", Sign::Refusal),
     ("henticated pull", Sign::Refusal),
@@ -40,6 +47,8 @@ const ANCHORS: &[(&str, Sign)] = &[
     ("unexpected st", Sign::Refusal),
     // Error parsing HTTP 429.
     ("TP 429", Sign::Refusal),
+    // Bazel: GET returned 429.
+    ("eturned 429", Sign::Refusal),
     // Too many failed login attempts, login attempt to.
     ("ogin attem", Sign::Refusal),
     ("Entering ph", Sign::Phase),
@@ -51,18 +60,26 @@ const ANCHORS: &[(&str, Sign)] = &[
     ("denied: req", Sign::Login),
     ("ient_scope", Sign::Login),
     // From here on only after a refusal: downloaded newer image for, image is up to date for, successfully pulled image,
-    // pulled on attempt, writing manifest to image destination, load metadata for.
-    ("newer image for ", Sign::Success),
-    ("p to date for ", Sign::Success),
-    ("lly pulled image ", Sign::Success),
-    ("lled on attempt", Sign::Success),
-    ("manifest to image dest", Sign::Success),
-    ("d metadata for ", Sign::Success),
-    // The same by another part, where a colour begins or ends within the first.
-    ("ed newer im", Sign::Success),
-    ("ge is up to", Sign::Success),
+    // pulled on attempt, writing manifest to image destination, load metadata for. Each by two parts that share no word,
+    // for a colour may begin or end within one.
+    ("ownloaded newer", Sign::Success),
+    ("image for ", Sign::Success),
+    ("ge is up", Sign::Success),
+    ("to date for ", Sign::Success),
+    ("ccessfully pu", Sign::Success),
+    ("ed image ", Sign::Success),
+    ("lled on", Sign::Success),
+    ("attempt ", Sign::Success),
     ("iting manifest", Sign::Success),
+    ("to image dest", Sign::Success),
     ("[internal] lo", Sign::Success),
+    ("metadata for ", Sign::Success),
+    // Step 1/4 : FROM node, db Pulled.
+    (" : FROM ", Sign::Success),
+    (" Pulled", Sign::Success),
+    // Running command, did not exit successfully.
+    ("unning comm", Sign::Command),
+    ("did not exit s", Sign::Command),
 ];
 
 /// Searches for all anchors at once.
@@ -86,8 +103,9 @@ impl Finder {
     }
 }
 
-/// Before the first refusal no success matters. Its anchors are the last of the list, so the numbers are the same.
-pub static BEFORE_A_REFUSAL: LazyLock<Option<Finder>> = LazyLock::new(|| finder(|sign| sign != Sign::Success));
+/// Before the first refusal no success and no command matters. Their anchors are the last of the list, so the numbers are the same.
+pub static BEFORE_A_REFUSAL: LazyLock<Option<Finder>> =
+    LazyLock::new(|| finder(|sign| !matches!(sign, Sign::Success | Sign::Command)));
 pub static AFTER_A_REFUSAL: LazyLock<Option<Finder>> = LazyLock::new(|| finder(|_| true));
 
 fn finder(wanted: fn(Sign) -> bool) -> Option<Finder> {

@@ -42,23 +42,25 @@ pub struct Span {
 /// the image of the failing step. An image without a host is Docker Hub's, and that only counts when nothing else was
 /// found, as tools drop the host.
 pub fn near(lines: &[Line], span: Span) -> Near {
+    let span = with_status_line(lines, span);
     let own = own_text(lines, span, " ");
     // A terminal wraps addresses in the middle; tools that wrap text do it between words.
     let unwrapped = own_text(lines, span, "");
     let image = images(&own).into_iter().next().or_else(|| step_image(lines, span));
-    let registry = hosts(&own)
-        .into_iter()
-        .chain(hosts(&unwrapped))
-        .next()
-        .map(|host| registry_of_host(&host))
+    let host_of = |text: &str| hosts(text).first().map(|host| registry_of_host(host));
+    // Of a host that was cut in two, the first half is nobody's.
+    let registry = host_of(&own)
+        .filter(|registry| *registry != Registry::Other)
+        .or_else(|| host_of(&unwrapped))
+        .or_else(|| host_of(&own))
         .or_else(|| image.as_deref().and_then(|image| Image::parse(image)?.registry()));
     Near { registry, image }
 }
 
 /// Which way, by the error itself and then by the nearest line before that tells.
 pub fn way(lines: &[Line], span: Span) -> Way {
-    let own = own_text(lines, span, " ").to_ascii_lowercase();
-    const PUSHES: [&str; 17] = [
+    let own = own_text(lines, with_status_line(lines, span), " ").to_ascii_lowercase();
+    const PUSHES: [&str; 22] = [
         "failed to push",
         "error pushing",
         "pushing image",
@@ -70,6 +72,11 @@ pub fn way(lines: &[Line], span: Span) -> Way {
         "put https://",
         "post https://",
         "patch https://",
+        "put \"https://",
+        "post \"https://",
+        "patch \"https://",
+        "uploading manifest",
+        "initiating layer upload",
         "push failed",
         "uploading layer",
         "uploading blob",
@@ -82,6 +89,9 @@ pub fn way(lines: &[Line], span: Span) -> Way {
     }
     if PUSHES.iter().any(|sign| own.contains(sign)) {
         return Way::Push;
+    }
+    if ["logging into ", "login attempt to "].iter().any(|sign| own.contains(sign)) {
+        return Way::Login;
     }
     let before = lines.get(span.first.saturating_sub(BEFORE * 2)..span.first).unwrap_or_default();
     before.iter().rev().find_map(|line| way_of_step(&line.text)).unwrap_or(Way::Pull)
@@ -130,6 +140,15 @@ fn way_of_step(text: &str) -> Option<Way> {
     (waits || PUSH.iter().any(|sign| text.contains(sign))).then_some(Way::Push)
 }
 
+/// containerd 2 prints the request and its status on one line and the registry's message on the next.
+fn with_status_line(lines: &[Line], span: Span) -> Span {
+    let before = span.first.checked_sub(1).filter(|before| {
+        let ends = |line: &Line| line.text.trim_end().to_ascii_lowercase().ends_with("429 too many requests");
+        lines.get(*before).is_some_and(ends)
+    });
+    Span { first: before.unwrap_or(span.first), ..span }
+}
+
 /// The error: from the start of its line to the end of its last line.
 fn own_text(lines: &[Line], span: Span, joint: &str) -> String {
     let texts = lines.get(span.first..=span.last).unwrap_or_default();
@@ -148,12 +167,16 @@ fn hosts(text: &str) -> Vec<String> {
         let (host, path) = address.split_once('/').unwrap_or((address, ""));
         let is_registry = path.starts_with("v2/") || path.starts_with("token") || path.starts_with("oauth2/");
         let is_chart = scheme.ends_with("oci") || scheme.ends_with("docker");
-        if is_registry || (is_chart && host.contains(['.', ':'])) {
+        // `docker://ubuntu:24.04` has a tag, no port.
+        if is_registry || (is_chart && !path.is_empty() && host.contains(['.', ':'])) {
             hosts.push(host.to_string());
         }
     }
     if let Some((_, rest)) = text.split_once("pulling from host ") {
         hosts.extend(rest.split_whitespace().next().map(str::to_string));
+    }
+    if let Some((_, rest)) = text.split_once("logging into ") {
+        hosts.extend(first_word(rest));
     }
     hosts
 }
@@ -225,7 +248,19 @@ fn step_image(lines: &[Line], span: Span) -> Option<String> {
     let to = lines.len().min(span.last + 1 + AFTER);
     let after = lines.get(span.last + 1..to).unwrap_or_default();
     let by_step = before.iter().rev().find_map(|line| line_image(&line.text, before));
+    let by_step = by_step.map(|image| with_host(image, before));
     by_step.or_else(|| after.iter().find_map(|line| line_image(&line.text, before)))
+}
+
+/// `8.0: Pulling from dotnet/sdk` leaves out the host that the command before it names.
+fn with_host(image: String, before: &[Line]) -> String {
+    let is_same = |other: &Image<'_>| {
+        Image::parse(&image).is_some_and(|image| {
+            image.host.is_none() && other.host.is_some() && other.name() == image.name() && other.tag == image.tag
+        })
+    };
+    let named = before.iter().rev().filter_map(|line| line_image(&line.text, before));
+    named.into_iter().find(|named| Image::parse(named).is_some_and(|named| is_same(&named))).unwrap_or(image)
 }
 
 fn line_image(text: &str, lines: &[Line]) -> Option<String> {

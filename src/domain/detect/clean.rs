@@ -11,6 +11,8 @@ pub struct Line {
     pub text: String,
     /// How many characters it had with its prefixes: the lines that a terminal wrapped are equally wide.
     pub width: usize,
+    /// How many blanks it began with, behind its prefixes.
+    pub indent: usize,
     /// Whether CodeBuild's stamp `[Container] <date> <time>` stood before it. Not only the agent's lines carry it: in
     /// 2017, and where CodeBuild runs an action of another service, every line does.
     pub stamped: bool,
@@ -22,15 +24,26 @@ pub fn lines(raw: &[u8], first_number: u64, at: u64) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut at = at;
     for (number, row) in (first_number..).zip(raw.split(|byte| *byte == b'\n')) {
+        let ended = row.strip_suffix(b"\r").unwrap_or(row);
         // Some tools join the lines of a log with HTML's line break.
-        for piece in String::from_utf8_lossy(row).split('\r').flat_map(|piece| piece.split("<br/>")) {
+        for piece in String::from_utf8_lossy(ended).split('\r').flat_map(|piece| piece.split("<br/>")) {
             let visible = visible(piece);
             let (stamped, text) = without_prefixes(&visible);
-            lines.push(Line { number, at, text: text.to_string(), width: visible.chars().count(), stamped });
+            let width = visible.chars().count();
+            let indent = indent(&visible, text);
+            lines.push(Line { number, at, text: text.to_string(), width, indent, stamped });
         }
         at += row.len() as u64 + 1;
     }
     lines
+}
+
+/// How far a text is indented within its line. One blank belongs to the prefix before it.
+fn indent(line: &str, text: &str) -> usize {
+    let before = line.trim_end().strip_suffix(text).unwrap_or_default();
+    let prefix = before.trim_end();
+    let blanks = before.chars().count() - prefix.chars().count();
+    if prefix.is_empty() { blanks } else { blanks.saturating_sub(1) }
 }
 
 /// The text without terminal escapes, control and direction-changing characters. A tab becomes a blank.
@@ -216,7 +229,7 @@ mod tests {
     fn line_ends_of_any_system_separate_and_line_feeds_count() {
         let numbered: Vec<(u64, String)> =
             lines(b"a\r\nb\rc\nd", 1, 0).into_iter().map(|l| (l.number, l.text)).collect();
-        let expected = [(1, "a"), (1, ""), (2, "b"), (2, "c"), (3, "d")].map(|(n, t)| (n, t.to_string()));
+        let expected = [(1, "a"), (2, "b"), (2, "c"), (3, "d")].map(|(n, t)| (n, t.to_string()));
         assert_eq!(numbered, expected);
     }
 }

@@ -154,6 +154,7 @@ pub const FAMILIES: &[Family] = &[
             "error parsing HTTP 429 response body: invalid character 'T' looking for beginning of value: \"Too Many \
              Requests (HAP429)",
             "StatusCode: 429, Too Many Requests (HAP429)",
+            "StatusCode: 429, \"Too Many Requests (HAP429)",
             "received unexpected HTTP status: 429 Too Many Requests (HAP429)",
             "malformed MIME header line: Too Many Requests (HAP429)",
         ],
@@ -252,6 +253,18 @@ pub const FAMILIES: &[Family] = &[
         seen: "Wave, a proxy before other registries; also dressed as `pull access denied`",
     },
     Family {
+        name: "harbor-upstream",
+        says: &["too many requests to upstream registry"],
+        kind: Kind::Message,
+        limit: Limit::Pull,
+        // The proxy counts its own requests, or was refused by a registry that it does not name.
+        registry: Whose::Said(Registry::Other),
+        login: Login::Unknown,
+        direction: Direction::Pull,
+        example: "Error response from daemon: unknown: too many requests to upstream registry",
+        seen: "Harbor's proxy cache (server/middleware/repoproxy)",
+    },
+    Family {
         name: "request-to-registry",
         says: &[
             "unexpected status from GET request to http‹url›/v2/‹url›: 429",
@@ -261,6 +274,7 @@ pub const FAMILIES: &[Family] = &[
             "GET http‹url›/v2/‹url›: TOOMANYREQUESTS",
             "429 Too Many Requests GET http‹url›/v2/‹url›",
             "Error fetching http‹url›/v2/‹url› (remote response: 429",
+            "Download from http‹url›/v2/‹url› failed: class … GET returned 429",
         ],
         kind: Kind::Status,
         // These clients print the registry's message. Where it is missing there was none: the plain answer of the abuse
@@ -271,7 +285,7 @@ pub const FAMILIES: &[Family] = &[
         direction: Direction::Pull,
         example: "failed to copy: httpReadSeeker: failed open: unexpected status from GET request to \
                   https://registry-1.docker.io/v2/library/node/manifests/sha256:00: 429 Too Many Requests",
-        seen: "containerd 2 (core/remotes/errors), oras-go, go-containerregistry, jib",
+        seen: "containerd 2 (core/remotes/errors), oras-go, go-containerregistry, jib, Bazel's downloader",
     },
     Family {
         name: "request-without-body",
@@ -304,6 +318,8 @@ pub const FAMILIES: &[Family] = &[
             "invalid status code from registry 429 (Too Many Requests)",
             "too many requests to registry",
             "StatusCode: 429, TOOMANYREQUESTS",
+            "StatusCode: 429, <",
+            "StatusCode: 429, \"",
             "TOOMANYREQUESTS: Too Many Requests",
         ],
         kind: Kind::Status,

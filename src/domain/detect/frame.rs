@@ -5,8 +5,10 @@
 //! after a chain of `who: what: `; a listing has it in a literal that code passes on, in a comment, in a sentence.
 
 use crate::domain::detect::clean::{self, Line};
+use crate::domain::detect::document;
 use crate::domain::detect::listing::Around;
-use crate::domain::detect::literal::{is_source_line, literal_is_output, open_literal};
+use crate::domain::detect::literal::{is_source_line, literal_is_named, literal_is_output, open_literal};
+use crate::domain::image::Image;
 
 /// Words of explaining sentences, which the chains of error messages do without.
 const PROSE: [&str; 30] = [
@@ -49,6 +51,9 @@ pub fn is_program_output(lines: &[Line], line: usize, offset: usize) -> bool {
     };
     let head = text.get(..offset).unwrap_or_default();
     let tail = text.get(offset..).unwrap_or_default();
+    if document::is_quoted(lines, line, offset) {
+        return false;
+    }
     let around = Around::of(lines, line);
     if reads_as_output(head, tail, &around) {
         return true;
@@ -74,17 +79,27 @@ fn lines_wrapped_before(lines: &[Line], line: usize) -> impl Iterator<Item = &st
 }
 
 fn reads_as_output(head: &str, tail: &str, around: &Around<'_>) -> bool {
-    if is_markup(head, tail) || is_comment(head) || is_command(head) || is_found_by_grep(head) {
+    // A shell that took the message for a command.
+    let was_run = ["command not found", "is not recognized"].iter().any(|end| tail.contains(end));
+    if was_run || is_markup(head, tail) || is_comment(head) || is_command(head) || is_found_by_grep(head) {
         return false;
     }
     match open_literal(head) {
-        Some((before, inner)) => literal_is_output(before, inner, tail, around),
+        Some((before, inner)) => {
+            let quote = head.get(..head.len() - inner.len()).and_then(|text| text.chars().next_back()).unwrap_or('"');
+            !literal_is_named(before, tail, quote) && literal_is_output(before, inner, tail, around)
+        }
         // A member of a JSON object follows a brace or another member.
         None if tail.starts_with('"') && head.trim_end().ends_with(['{', ',', '[']) => {
             !is_source_line(head, tail) && !around.is_listing()
         }
-        None => ends_in_joint(head) && !is_prose(head) && !around.is_listing(),
+        None => (ends_in_joint(head) || is_request(tail)) && !is_prose(head) && !around.is_listing(),
     }
+}
+
+/// Clients of Go name the request themselves: what stands before may be any word.
+fn is_request(tail: &str) -> bool {
+    ["GET http", "HEAD http", "Get \"http", "Head \"http"].iter().any(|start| tail.starts_with(start))
 }
 
 /// Marks of Markdown and HTML, which programs do not print around their errors.
@@ -108,8 +123,9 @@ fn is_comment(head: &str) -> bool {
     let head = head.trim_start();
     let is_hash = head.strip_prefix('#').is_some_and(|rest| {
         let rest = rest.trim_start_matches('#');
-        // `##[error]` is a log's, `# ` a root prompt's if a command or a message follows at once.
+        // `##[error]` and `##vso[…]` are a log's, `# ` a root prompt's if a command or a message follows at once.
         !rest.starts_with(|c: char| c.is_ascii_digit() || c == '[')
+            && !rest.starts_with("vso[")
             && !rest.trim().is_empty()
             && !["docker", "Err", "ERR", "err", "Fail", "fail", "time=", "WARN", "FATA"]
                 .iter()
@@ -123,24 +139,61 @@ fn is_comment(head: &str) -> bool {
 
 /// A line that shows a command: of a shell's trace, of a Dockerfile, of a test runner's list.
 fn is_command(head: &str) -> bool {
-    const COMMANDS: [&str; 14] = [
-        "echo ", "printf ", "grep ", "egrep ", "sed ", "awk ", "rg ", "if ", "elif ", "while ", "case ", "RUN ",
-        "LABEL ", "assert ",
+    const COMMANDS: [&str; 19] = [
+        "echo ",
+        "printf ",
+        "grep ",
+        "egrep ",
+        "sed ",
+        "awk ",
+        "rg ",
+        "if ",
+        "elif ",
+        "while ",
+        "case ",
+        "RUN ",
+        "LABEL ",
+        "assert ",
+        "export ",
+        "declare ",
+        "readonly ",
+        "local ",
+        "[[ ",
     ];
     let text = without_listing_prefix(head);
-    let starts = COMMANDS.iter().any(|command| text.starts_with(command));
+    // What a shell's trace shows is a command, whatever it is.
+    let is_trace = head.trim_start_matches('+').starts_with(' ') && head.starts_with('+');
+    let starts = is_trace || is_assignment(text) || COMMANDS.iter().any(|command| text.starts_with(command));
     let pipes =
         ["| grep", "|grep", "| egrep", "-match ", "=~ ", "process \"/bin/"].iter().any(|sign| head.contains(sign));
     let names_test =
         ["✓", "✔", "✗", "●", "○", "--- PASS", "ok ", "PASS ", "✘ should"].iter().any(|sign| text.starts_with(sign));
-    starts || pipes || (names_test && !head.trim_end().ends_with(':'))
+    let is_scenario = ["Scenario", "Given ", "Then ", "Feature:"].iter().any(|word| text.starts_with(word));
+    starts || pipes || is_scenario || (names_test && !head.trim_end().ends_with(':'))
 }
 
-/// `docs/ci.md:12:text`. A compiler or a test runner puts a blank after the line number.
+/// `MESSAGE=toomanyrequests`: a variable of the environment, printed or set.
+fn is_assignment(text: &str) -> bool {
+    let name = text.split('=').next().unwrap_or_default();
+    name.len() < text.len()
+        && name.starts_with(|c: char| c.is_ascii_uppercase())
+        && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+}
+
+/// `docs/ci.md:12:text`, `docs/ci.md:text`, `12:text`. A compiler or a test runner puts a blank after the line number.
 fn is_found_by_grep(head: &str) -> bool {
     let Some((path, rest)) = head.split_once(':') else {
         return false;
     };
+    let is_number = !path.is_empty() && path.bytes().all(|byte| byte.is_ascii_digit());
+    let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let is_file = (1..=5).contains(&extension.len())
+        && extension.bytes().all(|byte| byte.is_ascii_lowercase())
+        && path.contains('/')
+        && !path.contains([' ', '"', '\'']);
+    if (is_number || is_file) && !rest.starts_with([' ', '/']) {
+        return true;
+    }
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
     let after = rest.get(digits..).unwrap_or_default();
     let is_path = path.contains('.') && !path.contains(' ');
@@ -165,6 +218,10 @@ fn without_listing_prefix(head: &str) -> &str {
 /// Where a chain of messages hands over to the next: nothing before, a colon, a bracket, an arrow, or a word that names
 /// an outcome.
 pub fn ends_in_joint(head: &str) -> bool {
+    // A column of its own.
+    if head.ends_with("  ") {
+        return true;
+    }
     let head = head.trim_end();
     let Some(last) = head.chars().next_back() else {
         return true;
@@ -174,12 +231,13 @@ pub fn ends_in_joint(head: &str) -> bool {
         .contains(&word.to_ascii_lowercase().as_str());
     // The start of the literal may be on the line before, where a terminal wrapped it.
     let is_value = [":\"", ": \"", "=\"", ":\\\""].iter().any(|start| head.ends_with(start));
-    is_outcome || is_value || ":]>-|…=)~✘✖*•".contains(last) || head.ends_with("...") || is_image_like(word)
+    is_outcome || is_value || ":]>-|…=)~!✘✖*•".contains(last) || head.ends_with("...") || is_image_like(word)
 }
 
 /// `crane digest mongo:8.2 TOOMANYREQUESTS`: a reference with a tag, or a status, right before.
 fn is_image_like(word: &str) -> bool {
-    word == "429" || (word.contains('/') && word.contains(':')) || clean::is_time(word)
+    let is_tagged = || Image::parse(word).is_some_and(|image| image.tag.is_some() || image.digest.is_some());
+    word == "429" || (word.contains('/') && is_tagged()) || clean::is_time(word)
 }
 
 /// Whether a text explains instead of reporting.

@@ -7,6 +7,8 @@ pub struct Around<'a> {
     /// Nearest last.
     pub before: Vec<&'a str>,
     after: Vec<&'a str>,
+    /// The same without pieces that a terminal wrapped off the line itself.
+    others: (Vec<&'a str>, Vec<&'a str>),
 }
 
 impl<'a> Around<'a> {
@@ -18,9 +20,14 @@ impl<'a> Around<'a> {
             |range: &'a [Line]| range.iter().map(|line| line.text.as_str()).filter(|t| !t.trim().is_empty()).collect();
         let from = line.saturating_sub(Self::REACH);
         let to = lines.len().min(line + 1 + Self::REACH);
+        let (first, last) = wrapped(lines, line, from, to);
         Around {
             before: texts(lines.get(from..line).unwrap_or_default()),
             after: texts(lines.get(line + 1..to).unwrap_or_default()),
+            others: (
+                texts(lines.get(from..first).unwrap_or_default()),
+                texts(lines.get(last + 1..to).unwrap_or_default()),
+            ),
         }
     }
 
@@ -28,15 +35,38 @@ impl<'a> Around<'a> {
     /// them than of others.
     pub fn is_listing(&self) -> bool {
         let all = || self.before.iter().chain(&self.after);
-        if all().any(|line| line.trim_start().starts_with("```") || line.contains(".. code-block::")) {
+        if all().any(|line| {
+            line.trim_start().starts_with("```")
+                || line.trim_start().starts_with("~~~")
+                || line.contains(".. code-block::")
+        }) {
             return true;
         }
-        let near = || self.before.iter().rev().take(4).chain(self.after.iter().take(4));
+        let near = || self.others.0.iter().rev().take(4).chain(self.others.1.iter().take(4));
         let is_json = near().any(|line| is_json(line));
         let is_brace = |line: &str| !is_json && matches!(line.trim(), "}" | ")" | "]" | "{" | "end");
         let code = near().filter(|line| is_code(line) || is_brace(line)).count();
         code >= 2 && code * 2 >= near().count()
     }
+}
+
+/// Whether a line goes on with what a terminal wrapped off the line before.
+pub fn is_wrapped_rest(lines: &[Line], line: usize) -> bool {
+    let from = line.saturating_sub(Around::REACH);
+    let to = lines.len().min(line + 1 + Around::REACH);
+    wrapped(lines, line, from, to).0 < line
+}
+
+/// The lines into which a terminal wrapped the one that a line is a piece of: all but the last fill the same width, which
+/// is the widest near. Where a piece ends says nothing.
+fn wrapped(lines: &[Line], line: usize, from: usize, to: usize) -> (usize, usize) {
+    const NARROWEST: usize = 60;
+    let width = |index: usize| lines.get(index).map_or(0, |line| line.width);
+    let widest = (from..to).map(width).max().unwrap_or(0);
+    let is_full = |index: usize| widest >= NARROWEST && width(index) == widest;
+    let first = (from..line).rev().take_while(|index| is_full(*index)).last().unwrap_or(line);
+    let last = (line..to).find(|index| !is_full(*index)).unwrap_or(to).min(to.saturating_sub(1));
+    (first, last)
 }
 
 fn is_json(line: &str) -> bool {

@@ -4,7 +4,7 @@ use crate::domain::detect::frame::{ends_in_joint, is_prose};
 use crate::domain::detect::listing::Around;
 
 /// Keys under which programs print another program's output.
-const CARRIERS: [&str; 22] = [
+pub const CARRIERS: [&str; 22] = [
     "message",
     "msg",
     "error",
@@ -27,6 +27,33 @@ const CARRIERS: [&str; 22] = [
     "cause",
     "err.detail",
     "errordetail",
+];
+
+/// Keys under which files name what to look for.
+pub const PATTERN_KEYS: [&str; 23] = [
+    "regex",
+    "regexp",
+    "pattern",
+    "patterns",
+    "match",
+    "matches",
+    "contains",
+    "expected",
+    "expect",
+    "want",
+    "name",
+    "title",
+    "test",
+    "example",
+    "label",
+    "query",
+    "filter",
+    "needle",
+    "msgid",
+    "symptom",
+    "if",
+    "when",
+    "signature",
 ];
 
 /// The literal that is open at the end of a text: what stands before its quote, and what it holds so far.
@@ -74,6 +101,8 @@ pub fn open_literal(head: &str) -> Option<(&str, &str)> {
 pub fn literal_is_output(before: &str, inner: &str, tail: &str, around: &Around<'_>) -> bool {
     // Escaped line breaks: what counts is the last line of the value.
     let inner = ["\\n", "\\r"].iter().fold(inner, |text, mark| text.rsplit(mark).next().unwrap_or(text));
+    // `… Internal Server Error (\"` within a string of JSON: the message has quotes of its own.
+    let inner = inner.strip_suffix("(\\\"").unwrap_or(inner);
     if is_prose(inner) || !ends_in_joint(inner) || is_source_line(before, tail) {
         return false;
     }
@@ -81,7 +110,7 @@ pub fn literal_is_output(before: &str, inner: &str, tail: &str, around: &Around<
     let before =
         before.strip_suffix('b').filter(|rest| rest.is_empty() || rest.ends_with([' ', ':', '='])).unwrap_or(before);
     let before = before.trim_end();
-    if is_comparison(before) {
+    if is_comparison(before) || is_call_chain(before) {
         return false;
     }
     match before.chars().next_back() {
@@ -89,8 +118,13 @@ pub fn literal_is_output(before: &str, inner: &str, tail: &str, around: &Around<
         Some(':') => {
             let key = last_key(before.trim_end_matches(':'));
             let is_carrier = CARRIERS.contains(&key.to_ascii_lowercase().as_str());
+            if PATTERN_KEYS.contains(&key.to_ascii_lowercase().as_str()) {
+                return false;
+            }
             let ends = tail.trim_end().ends_with(['}', '"']) || !tail.contains('"');
             let is_json = before.trim_start().starts_with(['{', '"', '[']) && before.contains('{') && ends;
+            // A value that is the message and nothing else may as well be what somebody looks for.
+            let is_json = is_json && (tells_outcome(key) || !inner.trim().is_empty());
             (is_carrier || is_json || !key_is_quoted(before)) && !around.is_listing()
         }
         Some('=') => {
@@ -100,9 +134,92 @@ pub fn literal_is_output(before: &str, inner: &str, tail: &str, around: &Around<
                 && CARRIERS.contains(&key.to_ascii_lowercase().as_str())
         }
         Some('(') => call_is_output(before) && !around.is_listing(),
+        // `DockerError(500, '…')`.
+        Some(',') => {
+            let call = before.rfind('(').and_then(|at| before.get(..=at)).unwrap_or_default();
+            !call.ends_with(" (") && call_is_output(call) && !around.is_listing()
+        }
         Some('[') => CARRIERS.iter().any(|key| before.contains(&format!("\"{key}\""))) && !around.is_listing(),
+        // Spring Boot: `failed with status code 500 "Internal Server Error" and message "…"`.
+        Some(_)
+            if ["and message", "with error", "with message", "stderr is", "stdout is"]
+                .iter()
+                .any(|words| before.ends_with(words)) =>
+        {
+            true
+        }
         Some(c) => c == ']' || c == '>' || c == ')',
     }
+}
+
+/// Whether a member of an object holds what happened, by its name.
+fn tells_outcome(key: &str) -> bool {
+    const PARTS: [&str; 20] = [
+        "err",
+        "msg",
+        "message",
+        "reason",
+        "detail",
+        "stdout",
+        "output",
+        "log",
+        "status",
+        "cause",
+        "text",
+        "exception",
+        "warn",
+        "body",
+        "event",
+        "line",
+        "result",
+        "fail",
+        "content",
+        "data",
+    ];
+    let key = key.to_ascii_lowercase();
+    PARTS.iter().any(|part| key.contains(part))
+}
+
+/// Whether a sentence goes on behind the literal (`"…" means that`), or a value (`"…": Retry` of a map).
+pub fn literal_is_named(before: &str, tail: &str, quote: char) -> bool {
+    const GOES_ON: [&str; 21] = [
+        "means",
+        "is",
+        "are",
+        "indicates",
+        "errors",
+        "messages",
+        "from",
+        "every",
+        "because",
+        "when",
+        "if",
+        "should",
+        "into",
+        "!=",
+        "==",
+        "not",
+        "did",
+        "does",
+        "was",
+        "but",
+        "to",
+    ];
+    let Some((inner, rest)) = tail.split_once(quote) else {
+        return false;
+    };
+    let is_key = before.trim().is_empty() && (rest.starts_with(':') || rest.trim_start().starts_with("=>"));
+    let next = rest.strip_prefix(' ').and_then(|rest| rest.split_whitespace().next()).unwrap_or_default();
+    !inner.ends_with('\\') && (is_key || GOES_ON.contains(&next))
+}
+
+/// `stub(x).to_return(body: '…'`: a call on what a call returned.
+fn is_call_chain(before: &str) -> bool {
+    before.match_indices(").").any(|(at, joint)| {
+        let rest = before.get(at + joint.len()..).unwrap_or_default();
+        let name = rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
+        name > 0 && rest.get(name..).is_some_and(|after| after.starts_with('('))
+    })
 }
 
 /// What a test prints when two texts differ.

@@ -2,13 +2,15 @@
 //!
 //! A log goes through four steps. [`scan`] looks for a few rare words ([`anchors`]) over raw bytes, so that a log without
 //! a hit costs little more than reading it, and cuts a window of lines around each. [`clean`] takes out colours and
-//! prefixes. [`families`] is the one table of messages, matched by [`pattern`]. [`echo`] and [`frame`] (with [`literal`]
-//! and [`listing`]) drop what no program said: echoed commands, source code, documentation. [`attribute`] tells the
-//! registry where the message does not, [`success`] whether the client got over it.
+//! prefixes. [`families`] is the one table of messages, matched by [`pattern`]. [`echo`] and [`frame`] (with [`literal`],
+//! [`listing`] and [`document`]) drop what no program said: echoed commands, source code, documentation, diffs. [`attribute`] tells the
+//! registry where the message does not, [`success`] whether the client got over it, [`command`] whether the build did.
 
 mod anchors;
 mod attribute;
 mod clean;
+mod command;
+mod document;
 mod echo;
 pub mod families;
 mod frame;

@@ -6,8 +6,9 @@
 use crate::domain::build::PhaseName;
 use crate::domain::detect::anchors::{self, Finder, Sign};
 use crate::domain::detect::clean::{self, Line};
+use crate::domain::detect::command::Ran;
 use crate::domain::detect::echo::{self, Agent};
-use crate::domain::detect::success::{Pulled, pulled_image};
+use crate::domain::detect::success::{Pulled, is_same_image, pulled_image};
 use crate::domain::detect::window::{self, Found};
 use crate::domain::detect::{Evidence, Finding, Place, Scan, frame, redact};
 use crate::domain::trouble::{self, Seen};
@@ -41,6 +42,8 @@ pub struct Scanner {
     phase: Option<PhaseName>,
     /// The words around each finding, to recognize its image when it comes after all.
     surroundings: Vec<String>,
+    /// The command of each finding.
+    ran: Vec<Ran>,
     scan: Scan,
 }
 
@@ -149,6 +152,7 @@ impl Scanner {
         let lines = self.lines(buffer, from, to);
         match sign {
             Sign::Phase => lines.iter().for_each(|line| self.phase_line(line)),
+            Sign::Command => lines.iter().for_each(|line| self.command_line(line)),
             Sign::Success if !self.surroundings.is_empty() => {
                 let to = (0..6).fold(to, |end, _| piece_end(buffer, end + 1)).min(buffer.len()).min(at + AHEAD);
                 let more = self.lines(buffer, from, to);
@@ -175,6 +179,24 @@ impl Scanner {
         }
     }
 
+    /// What the agent does next tells whether a refusal made its command fail.
+    fn command_line(&mut self, line: &Line) {
+        let agent = echo::agent(line);
+        let of_phase = |(finding, _): &(&mut Finding, &mut Ran)| finding.phase == self.phase;
+        let of_phase: Vec<_> = self.scan.findings.iter_mut().zip(&mut self.ran).filter(of_phase).collect();
+        // Where the command that ran last was refused, a report is about that one.
+        let has_current = of_phase.iter().any(|(_, ran)| ran.is_current());
+        let of_phase = of_phase.into_iter();
+        match agent {
+            Some(Agent::Running(_)) => of_phase.for_each(|(finding, ran)| finding.recovered |= ran.next_begins()),
+            Some(Agent::Ended(report)) if report.starts_with("Command ") => {
+                let meant = of_phase.filter(|(_, ran)| !has_current || ran.is_current());
+                meant.for_each(|(finding, ran)| finding.recovered &= !ran.one_failed(report));
+            }
+            _ => {}
+        }
+    }
+
     /// A pull that went well after all: the image is one that stands near an earlier refusal.
     fn success(&mut self, lines: &[Line]) {
         let Some(first) = lines.first() else { return };
@@ -185,6 +207,7 @@ impl Scanner {
             let is_same = match &image {
                 Pulled::Image(name) => surroundings.contains(name.as_str()),
                 Pulled::AfterRetry => surroundings.contains("retrying in") && surroundings.contains("Trying to pull"),
+                Pulled::Service(name) => surroundings.contains(&format!("{name} Error ")),
             };
             finding.recovered |= is_same;
         }
@@ -222,6 +245,7 @@ impl Scanner {
                 _ => None,
             });
         finding.phase = finding.phase.or(entered).or_else(|| self.phase.clone());
+        let ran = Ran::last_of(lines.get(..found.first).unwrap_or_default());
         let from = found.first.saturating_sub(8);
         let near = lines.get(from..lines.len().min(found.last + 4)).unwrap_or_default();
         let words = near.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join("\n");
@@ -229,7 +253,7 @@ impl Scanner {
             !known.recovered
                 && (known.limit, known.registry, known.login) == (finding.limit, finding.registry, finding.login)
                 && known.phase == finding.phase
-                && (known.image == finding.image || known.image.is_none() || finding.image.is_none())
+                && is_same_image(known.image.as_deref(), finding.image.as_deref())
         };
         let is_full = self.scan.findings.len() >= KEPT;
         let same = self.scan.findings.iter_mut().enumerate().rev().find(is_same);
@@ -240,8 +264,9 @@ impl Scanner {
                     known.evidence = finding.evidence;
                 }
                 known.image = known.image.take().or(finding.image);
-                if let Some(surroundings) = self.surroundings.get_mut(index) {
+                if let (Some(surroundings), Some(known)) = (self.surroundings.get_mut(index), self.ran.get_mut(index)) {
                     *surroundings = words;
+                    *known = ran;
                 }
             }
             None if is_full => {
@@ -252,6 +277,7 @@ impl Scanner {
             None => {
                 self.scan.findings.push(finding);
                 self.surroundings.push(words);
+                self.ran.push(ran);
             }
         }
     }

@@ -9,12 +9,23 @@ pub enum Pulled {
     Image(String),
     /// podman names no image when it goes on after a retry.
     AfterRetry,
+    /// A service of docker compose.
+    Service(String),
 }
 
 /// The image that a line says was pulled, given the lines from it on.
 pub fn pulled_image(text: &str, lines: &[Line]) -> Option<Pulled> {
     if text.contains("Writing manifest to image dest") {
         return Some(Pulled::AfterRetry);
+    }
+    if let Some((_, rest)) = text.split_once(" : FROM ") {
+        // The classic builder prints the layer that a step made.
+        let image = rest.split_whitespace().find(|word| !word.starts_with("--"))?;
+        return lines.get(1)?.text.starts_with("---> ").then(|| Pulled::Image(short(image)));
+    }
+    if let Some((service, rest)) = text.split_once(" Pulled") {
+        let name = service.split_whitespace().last()?;
+        return rest.chars().next().is_none_or(char::is_whitespace).then(|| Pulled::Service(name.to_string()));
     }
     if let Some((head, rest)) = text.split_once(" [internal] load metadata for ") {
         // BuildKit: the step was resolved if it is done, and a step that failed says ERROR first.
@@ -29,6 +40,11 @@ pub fn pulled_image(text: &str, lines: &[Line]) -> Option<Pulled> {
     }
     let (head, _) = text.split_once(" pulled on attempt")?;
     head.split_whitespace().last().map(|word| Pulled::Image(short(word)))
+}
+
+/// Whether two references name one image, or may: where one is unknown.
+pub fn is_same_image(one: Option<&str>, other: Option<&str>) -> bool {
+    one.zip(other).is_none_or(|(one, other)| short(one) == short(other))
 }
 
 /// The reference without what Docker Hub's clients add or leave out.

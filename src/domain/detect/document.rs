@@ -1,0 +1,202 @@
+//! Does a line stand in a block that a tool prints of something else: a diff, a commit's message, two texts that a test
+//! compared, a list of patterns, a table?
+
+use crate::domain::detect::clean::Line;
+use crate::domain::detect::listing;
+use crate::domain::detect::literal::{CARRIERS, PATTERN_KEYS};
+
+/// How far back the head of a block may be.
+const REACH: usize = 40;
+
+/// Whether a match that starts at this line and offset stands in such a block.
+pub fn is_quoted(lines: &[Line], at: usize, offset: usize) -> bool {
+    let Some(line) = lines.get(at) else {
+        return false;
+    };
+    let head = line.text.get(..offset).unwrap_or_default();
+    let tail = line.text.get(offset..).unwrap_or_default();
+    in_diff(lines, at)
+        || in_commit(lines, at)
+        || is_commit_subject(head)
+        || is_compared(lines, at, head)
+        || in_list(lines, at, head)
+        || is_member(head, listing::is_wrapped_rest(lines, at))
+        || is_row(tail)
+        || is_under_title(lines, at)
+        || follows_explanation(lines, at)
+}
+
+/// Lines before, nearest first.
+fn before(lines: &[Line], at: usize) -> impl Iterator<Item = &Line> {
+    lines.get(at.saturating_sub(REACH)..at).unwrap_or_default().iter().rev()
+}
+
+fn is_blank(line: &Line) -> bool {
+    line.text.trim().is_empty()
+}
+
+/// `@@ -10,6 +10,9 @@`, and since then only lines with a diff's sign or its blank.
+fn in_diff(lines: &[Line], at: usize) -> bool {
+    let is_hunk = |line: &Line| line.text.starts_with("@@ -") && line.text.contains(" @@");
+    let is_body = |line: &Line| line.indent > 0 || line.text.starts_with(['+', '-', '\\']) || is_blank(line);
+    lines.get(at).is_some_and(|line| is_body(line) && !line.stamped)
+        && before(lines, at).find(|line| is_hunk(line) || !is_body(line)).is_some_and(is_hunk)
+}
+
+/// `git log` indents a message below `Author:` and `Date:`.
+fn in_commit(lines: &[Line], at: usize) -> bool {
+    const INDENT: usize = 4;
+    let is_body = |line: &Line| line.indent >= INDENT || is_blank(line);
+    let is_head =
+        |line: &Line| ["Author:", "Date:", "AuthorDate:", "CommitDate:"].iter().any(|key| line.text.starts_with(key));
+    lines.get(at).is_some_and(|line| line.indent >= INDENT)
+        && before(lines, at).find(|line| !is_body(line)).is_some_and(is_head)
+}
+
+/// `* 4d5e6f7 (HEAD -> main) `, `[main 4d5e6f7] `, `HEAD is now at 4d5e6f7 `: what follows is a commit's first line.
+fn is_commit_subject(head: &str) -> bool {
+    let head = head.trim_end();
+    let named = head.strip_suffix(')').and_then(|rest| rest.rsplit_once('(')).map_or(head, |(rest, _)| rest.trim_end());
+    let (lead, word) = named.trim_end_matches(']').rsplit_once([' ', '[']).unwrap_or(("", named));
+    let is_hash = (7..=40).contains(&word.len())
+        && word.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+        && word.bytes().any(|byte| byte.is_ascii_digit());
+    let is_lead = lead.chars().all(|c| "*|/\\ ".contains(c))
+        || lead.starts_with('[')
+        || ["HEAD is now at", "HEAD position was", "pick", "Dropped"].iter().any(|verb| lead.ends_with(verb));
+    is_hash && is_lead
+}
+
+/// What a test prints when two texts differ: with a key, or with a sign below a line that says so.
+fn is_compared(lines: &[Line], at: usize, head: &str) -> bool {
+    const KEYS: [&str; 9] =
+        ["left:", "right:", "expected:", "actual:", "got:", "want:", "received:", "but was:", "expected string:"];
+    const SAYS: [&str; 13] = [
+        "- Expected",
+        "+ Received",
+        "expected - actual",
+        "-want +got",
+        "-got +want",
+        "Expecting actual",
+        "Expecting:",
+        "--- Expected",
+        "+++ Actual",
+        "assertion `left",
+        "AssertionError",
+        "Strings differ",
+        "Not equal",
+    ];
+    let bare = head.trim_end_matches(['"', '\'', '<']).trim();
+    // pytest puts an E before each line.
+    let is_pytest = bare.strip_prefix("E ").is_some_and(|rest| matches!(rest.trim(), "-" | "+" | "?"));
+    let key = bare.to_ascii_lowercase().split_whitespace().collect::<Vec<_>>().join(" ").replace(" :", ":");
+    let is_sign = matches!(bare, "-" | "+" | "?") || (bare.is_empty() && !head.is_empty());
+    let is_told = || {
+        let from = at.saturating_sub(8);
+        let near = lines.get(from..lines.len().min(at + 3)).unwrap_or_default();
+        near.iter().any(|line| SAYS.iter().any(|says| line.text.contains(says)))
+    };
+    is_pytest || KEYS.contains(&key.as_str()) || (is_sign && is_told())
+}
+
+/// An element of a list below a key that holds no output: `patterns:`, then `- toomanyrequests: …`.
+fn in_list(lines: &[Line], at: usize, head: &str) -> bool {
+    let is_element = head.trim_end_matches(['"', '\'']).trim() == "-";
+    let owner = before(lines, at).find(|line| !line.text.starts_with("- "));
+    let key = owner.and_then(|line| line.text.trim_start_matches("- ").trim_end().strip_suffix(':'));
+    let is_word = |key: &str| key.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+    is_element && key.is_some_and(|key| is_word(key) && !CARRIERS.contains(&key.to_ascii_lowercase().as_str()))
+}
+
+/// A member of a file of settings or texts: `regex: toomanyrequests: …`, `apology: "toomanyrequests: …"`. Errors do not
+/// quote the whole of their message. What a terminal wrapped may begin with half a word, which is no key.
+fn is_member(head: &str, is_rest: bool) -> bool {
+    let is_quoted = head.ends_with(['"', '\'']) && !is_rest;
+    let Some(key) = head.trim_end_matches(['"', '\'']).trim().strip_suffix(':') else {
+        return false;
+    };
+    let key = key.strip_prefix("- ").unwrap_or(key);
+    let is_name = key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.-".contains(c));
+    PATTERN_KEYS.contains(&key) || (is_quoted && is_name && !key.is_empty() && !CARRIERS.contains(&key))
+}
+
+/// A row of a table whose first cell is the message; its left edge was taken off as a margin.
+fn is_row(tail: &str) -> bool {
+    let tail = tail.trim_end();
+    tail.strip_suffix('|').is_some_and(|cells| cells.contains(" | "))
+}
+
+/// A page's title is underlined with just as many signs as it has characters; a console's banner is not.
+fn is_under_title(lines: &[Line], at: usize) -> bool {
+    let said: Vec<&Line> = before(lines, at).filter(|line| !is_blank(line)).take(2).collect();
+    let [underline, title] = said.as_slice() else {
+        return false;
+    };
+    let length = underline.text.chars().count();
+    length >= 4
+        && underline.text.chars().all(|c| c == '=')
+        && title.text.chars().count() == length
+        && title.text != underline.text
+}
+
+/// An indented example below `If a build fails with`.
+fn follows_explanation(lines: &[Line], at: usize) -> bool {
+    const STARTS: [&str; 6] = ["If ", "When ", "You may ", "You might ", "Should ", "For example"];
+    lines.get(at).is_some_and(|line| line.indent >= 4)
+        && before(lines, at)
+            .find(|line| !is_blank(line))
+            .is_some_and(|line| line.indent == 0 && STARTS.iter().any(|start| line.text.starts_with(start)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::detect::clean;
+    use rstest::rstest;
+
+    fn is_quoted_in(text: &str) -> bool {
+        let lines = clean::lines(text.as_bytes(), 1, 0);
+        let at = lines.iter().position(|line| line.text.contains("toomany")).unwrap();
+        is_quoted(&lines, at, lines[at].text.find("toomany").unwrap())
+    }
+
+    #[rstest]
+    #[case("@@ -1,2 +1,3 @@ x\n a\n+toomanyrequests: x")]
+    #[case("@@ -1,2 +1,3 @@\n+a\n toomanyrequests: x")]
+    #[case("Author: A <a@example.com>\nDate:   Wed\n\n    Retry\n\n    toomanyrequests: x")]
+    #[case("* 4d5e6f7 (HEAD -> main) toomanyrequests: x")]
+    #[case("4d5e6f7 toomanyrequests: x")]
+    #[case("[main 4d5e6f7] toomanyrequests: x")]
+    #[case("HEAD is now at 4d5e6f7 toomanyrequests: x")]
+    #[case("E         - toomanyrequests: x")]
+    #[case("- Expected\n+ Received\n\n- toomanyrequests: x")]
+    #[case("  left: \"toomanyrequests: x\"")]
+    #[case("  actual  : toomanyrequests: x")]
+    #[case("Expecting actual:\n  \"toomanyrequests: x\"")]
+    #[case("patterns:\n  - timeout\n  - toomanyrequests: x")]
+    #[case("  regex: toomanyrequests: x")]
+    #[case("  apology: \"toomanyrequests: x\"")]
+    #[case("| toomanyrequests: x | log in |")]
+    #[case("If a build fails with\n\n    toomanyrequests: x")]
+    #[case("Known problems\n==============\n\ntoomanyrequests: x")]
+    fn blocks_are_known_by_their_heads(#[case] text: &str) {
+        assert!(is_quoted_in(text), "{text}");
+    }
+
+    #[rstest]
+    #[case("@@ -1,2 +1,3 @@ x\n a\n+b\nStep 1/4 : FROM node\ntoomanyrequests: x")]
+    #[case("Author: A <a@example.com>\nDate:   Wed\n\n    Retry\n\nStep 1/4 : FROM node\n    toomanyrequests: x")]
+    #[case("24052d61a718: toomanyrequests: x")]
+    #[case("[main] toomanyrequests: x")]
+    #[case("- toomanyrequests: x")]
+    #[case("errors:\n  - toomanyrequests: x")]
+    #[case("docker: toomanyrequests: x")]
+    #[case("error: \"toomanyrequests: x\"")]
+    #[case("91 | toomanyrequests: x")]
+    #[case("=====\nPull failed\n=====\ntoomanyrequests: x")]
+    #[case("E   docker.errors.APIError: toomanyrequests: x")]
+    #[case("WARNING! Your credentials are stored\n\n    toomanyrequests: x")]
+    fn the_rest_is_what_a_program_said(#[case] text: &str) {
+        assert!(!is_quoted_in(text), "{text}");
+    }
+}
