@@ -183,6 +183,7 @@ fn the_bar_is_held_on_other_programs() {
 
 #[test]
 #[ignore = "measures the records of the file that CORPUS names"]
+#[expect(clippy::disallowed_methods, reason = "a test has no flags of its own")]
 fn the_bar_is_held_on_another_corpus() {
     let path = std::env::var("CORPUS").expect("CORPUS names a file with a record a line");
     hold_the_bar("another corpus", &std::fs::read_to_string(path).expect("the file of CORPUS"));
