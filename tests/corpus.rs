@@ -181,6 +181,60 @@ fn the_bar_is_held_on_other_programs() {
     hold_the_bar("programs", OTHER_PROGRAMS);
 }
 
+/// What Docker Hub says, as long as it is and as people shorten it, with what it tells of the login.
+const MESSAGES: [(&str, Login); 3] = [
+    (
+        "You have reached your pull rate limit. You may increase the limit by authenticating and upgrading: https://www.docker.com/increase-rate-limit",
+        Login::Unknown,
+    ),
+    (
+        "You have reached your unauthenticated pull rate limit. https://www.docker.com/increase-rate-limit",
+        Login::Anonymous,
+    ),
+    (
+        "You have reached your pull rate limit as 'acmeci': dckr_jti_0aB-cD_eF1gH2iJ3=. You may increase the limit by upgrading. https://www.docker.com/increase-rate-limit",
+        Login::Authenticated,
+    ),
+];
+
+#[test]
+fn every_program_passes_on_every_message() {
+    let mut tried = 0;
+    for record in records(OTHER_PROGRAMS).iter().filter(|record| record.is_registry_throttle && !record.borderline) {
+        let Some((said, _)) = MESSAGES.iter().find(|(message, _)| record.log.contains(message)) else {
+            continue;
+        };
+        for (message, login) in MESSAGES {
+            let log = record.log.replace(said, message);
+            let found = diagnose_bytes(log.as_bytes(), &record.phase);
+            assert_eq!((found.cause, found.login), (Cause::HubPullLimit, login), "{}\n{log}", record.id);
+            tried += 1;
+        }
+    }
+    assert!(tried > 300, "{tried}");
+}
+
+#[test]
+fn no_look_alike_becomes_a_refusal_by_a_fuller_message() {
+    const SHORT: &str = "toomanyrequests: You have reached your pull rate limit.";
+    let mut tried = 0;
+    for record in records(OTHER_PROGRAMS).iter().filter(|record| !record.is_registry_throttle && !record.borderline) {
+        // Those that hold the whole already are judged as they are.
+        if !record.log.contains(SHORT) || record.log.contains("You may increase") {
+            continue;
+        }
+        for (message, _) in MESSAGES {
+            for lead in ["toomanyrequests: ", "Error response from daemon: toomanyrequests: "] {
+                let log = record.log.replace(SHORT, &format!("{lead}{message}"));
+                let found = diagnose_bytes(log.as_bytes(), &record.phase);
+                assert_eq!(found.cause, Cause::NotThrottled, "{}\n{log}", record.id);
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 800, "{tried}");
+}
+
 #[test]
 #[ignore = "measures the records of the file that CORPUS names"]
 #[expect(clippy::disallowed_methods, reason = "a test has no flags of its own")]

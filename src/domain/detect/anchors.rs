@@ -47,6 +47,7 @@ const ANCHORS: &[(&str, Sign)] = &[
     ("unexpected st", Sign::Refusal),
     // Error parsing HTTP 429.
     ("TP 429", Sign::Refusal),
+    ("body: invalid ch", Sign::Refusal),
     // Bazel: GET returned 429.
     ("eturned 429", Sign::Refusal),
     // Too many failed login attempts, login attempt to.

@@ -18,10 +18,11 @@ pub fn is_quoted(lines: &[Line], at: usize, offset: usize) -> bool {
     in_diff(lines, at)
         || in_commit(lines, at)
         || is_commit_subject(head)
+        || head.starts_with("Subject: [")
         || is_compared(lines, at, head)
         || in_list(lines, at, head)
         || is_member(head, listing::is_wrapped_rest(lines, at))
-        || is_row(tail)
+        || is_row(lines, at, tail)
         || is_under_title(lines, at)
         || follows_explanation(lines, at)
 }
@@ -69,8 +70,18 @@ fn is_commit_subject(head: &str) -> bool {
 
 /// What a test prints when two texts differ: with a key, or with a sign below a line that says so.
 fn is_compared(lines: &[Line], at: usize, head: &str) -> bool {
-    const KEYS: [&str; 9] =
-        ["left:", "right:", "expected:", "actual:", "got:", "want:", "received:", "but was:", "expected string:"];
+    const KEYS: [&str; 10] = [
+        "left:",
+        "right:",
+        "expected:",
+        "actual:",
+        "got:",
+        "want:",
+        "received:",
+        "but was:",
+        "substring:",
+        "expected string:",
+    ];
     const SAYS: [&str; 13] = [
         "- Expected",
         "+ Received",
@@ -93,7 +104,7 @@ fn is_compared(lines: &[Line], at: usize, head: &str) -> bool {
     let is_sign = matches!(bare, "-" | "+" | "?") || (bare.is_empty() && !head.is_empty());
     let is_told = || {
         let from = at.saturating_sub(8);
-        let near = lines.get(from..lines.len().min(at + 3)).unwrap_or_default();
+        let near = lines.get(from..lines.len().min(at + 6)).unwrap_or_default();
         near.iter().any(|line| SAYS.iter().any(|says| line.text.contains(says)))
     };
     is_pytest || KEYS.contains(&key.as_str()) || (is_sign && is_told())
@@ -116,14 +127,18 @@ fn is_member(head: &str, is_rest: bool) -> bool {
         return false;
     };
     let key = key.strip_prefix("- ").unwrap_or(key);
+    if ["Title", "Subject"].contains(&key) {
+        return true;
+    }
     let is_name = key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.-".contains(c));
     PATTERN_KEYS.contains(&key) || (is_quoted && is_name && !key.is_empty() && !CARRIERS.contains(&key))
 }
 
 /// A row of a table whose first cell is the message; its left edge was taken off as a margin.
-fn is_row(tail: &str) -> bool {
+fn is_row(lines: &[Line], at: usize, tail: &str) -> bool {
     let tail = tail.trim_end();
-    tail.strip_suffix('|').is_some_and(|cells| cells.contains(" | "))
+    let is_below_row = || before(lines, at).next().is_some_and(|line| line.text.trim_end().ends_with('|'));
+    tail.strip_suffix('|').is_some_and(|cells| cells.contains(" | ") || is_below_row())
 }
 
 /// A page's title is underlined with just as many signs as it has characters; a console's banner is not.

@@ -6,7 +6,7 @@
 
 use crate::domain::detect::clean::{self, Line};
 use crate::domain::detect::document;
-use crate::domain::detect::listing::Around;
+use crate::domain::detect::listing::{self, Around};
 use crate::domain::detect::literal::{is_source_line, literal_is_named, literal_is_output, open_literal};
 use crate::domain::image::Image;
 
@@ -46,6 +46,13 @@ const PROSE: [&str; 30] = [
 
 /// Whether a match that starts at this line and offset is a program's own message.
 pub fn is_program_output(lines: &[Line], line: usize, offset: usize) -> bool {
+    let head = lines.get(line).and_then(|line| line.text.get(..offset)).unwrap_or_default();
+    // What docker printed begins with its own words: what holds for the message holds for them.
+    let begins = head.find("Error response from daemon: ").unwrap_or(offset);
+    is_output_from(lines, line, offset) && (begins == offset || is_output_from(lines, line, begins))
+}
+
+fn is_output_from(lines: &[Line], line: usize, offset: usize) -> bool {
     let Some(text) = lines.get(line).map(|line| line.text.as_str()) else {
         return false;
     };
@@ -97,6 +104,39 @@ fn reads_as_output(head: &str, tail: &str, around: &Around<'_>) -> bool {
     }
 }
 
+/// Whether what stands before a message that somebody shortened is nothing or a client's, and no edge of a table follows.
+pub fn names_client(lines: &[Line], line: usize, offset: usize) -> bool {
+    const WORDS: [&str; 21] = [
+        "daemon",
+        "err",
+        "fail",
+        "fatal",
+        "warn",
+        "pull",
+        "docker",
+        "rpc ",
+        "desc",
+        "cannot",
+        "could not",
+        "unable",
+        "registry",
+        "image",
+        "exception",
+        "stderr",
+        "429",
+        "denied",
+        "build",
+        "step",
+        "message",
+    ];
+    let text = lines.get(line).map(|line| line.text.as_str()).unwrap_or_default();
+    let head = text.get(..offset).unwrap_or_default().trim().to_lowercase();
+    let is_key = head.strip_suffix(':').is_some_and(|key| key.contains('_') && !key.contains(char::is_whitespace));
+    let is_clients =
+        head.is_empty() || WORDS.iter().any(|word| head.contains(word)) || listing::is_wrapped_rest(lines, line);
+    is_clients && !is_key && !text.trim_end().ends_with(" |")
+}
+
 /// Clients of Go name the request themselves: what stands before may be any word.
 fn is_request(tail: &str) -> bool {
     ["GET http", "HEAD http", "Get \"http", "Head \"http"].iter().any(|start| tail.starts_with(start))
@@ -104,6 +144,17 @@ fn is_request(tail: &str) -> bool {
 
 /// Marks of Markdown and HTML, which programs do not print around their errors.
 fn is_markup(head: &str, tail: &str) -> bool {
+    // The list of a tracker, the help of a program, a variable.
+    let is_number = head.trim_end().strip_prefix('#').is_some_and(|number| {
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) && head.ends_with("  ")
+    });
+    let is_variable = head.trim_end().strip_suffix(':').is_some_and(|name| {
+        name.contains('_')
+            && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+    });
+    if is_number || is_variable || head.contains("[default: ") {
+        return true;
+    }
     // Rust's panic on an error is a program's.
     let head = head.replace("`Result::unwrap()` on an `Err` value", "");
     let is_table_row = head.starts_with('|') && tail.trim_end().ends_with('|');
@@ -218,8 +269,8 @@ fn without_listing_prefix(head: &str) -> &str {
 /// Where a chain of messages hands over to the next: nothing before, a colon, a bracket, an arrow, or a word that names
 /// an outcome.
 pub fn ends_in_joint(head: &str) -> bool {
-    // A column of its own.
-    if head.ends_with("  ") {
+    // A column of its own, or a value in brackets.
+    if head.ends_with("  ") || head.ends_with("=[") {
         return true;
     }
     let head = head.trim_end();

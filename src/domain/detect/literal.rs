@@ -205,6 +205,9 @@ pub fn literal_is_named(before: &str, tail: &str, quote: char) -> bool {
         "but",
         "to",
     ];
+    if [format!("{quote} != "), format!("{quote} == ")].iter().any(|compared| tail.contains(compared.as_str())) {
+        return true;
+    }
     let Some((inner, rest)) = tail.split_once(quote) else {
         return false;
     };

@@ -67,10 +67,21 @@ pub fn in_lines(lines: &[Line]) -> Vec<Found> {
     let echoed = echo::echoed(lines);
     let is_printed = |event: &&Event| {
         squeezed.places.get(event.start).is_some_and(|&(line, offset)| {
-            !echoed.get(line).copied().unwrap_or_default() && frame::is_program_output(lines, line, offset)
+            !echoed.get(line).copied().unwrap_or_default()
+                && frame::is_program_output(lines, line, offset)
+                && (!is_shortened(event, &squeezed) || frame::names_client(lines, line, offset))
         })
     };
     events.iter().filter(is_printed).filter_map(|event| found(event, &squeezed, lines)).collect()
+}
+
+/// Whether Docker Hub's message lacks the address that it ends in. Clients print the whole; people who write of it do not.
+fn is_shortened(event: &Event, squeezed: &Squeezed) -> bool {
+    const HUB: [&str; 2] = ["hub-unauthenticated", "hub-pull-limit"];
+    const GOES_ON: [&[u8]; 3] = [b"youmay", b"http", b"docker.com"];
+    let rest = squeezed.text.get(event.end..).unwrap_or_default();
+    FAMILIES.get(event.row).is_some_and(|family| HUB.contains(&family.name))
+        && !GOES_ON.iter().any(|next| rest.starts_with(next))
 }
 
 /// Matches, joined where a status is followed by its message, or where they overlap.
