@@ -29,6 +29,7 @@ const ANCHORS: &[(&str, Sign)] = &[
     ("ny reque", Sign::Refusal),
     ("oo Many", Sign::Refusal),
     ("429 Too", Sign::Refusal),
+    ("429: Too", Sign::Refusal),
     ("429 (Too", Sign::Refusal),
     ("429 TOO", Sign::Refusal),
     ("OO MANY", Sign::Refusal),
