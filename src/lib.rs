@@ -12,4 +12,7 @@ pub mod reconcile;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 
+#[cfg(feature = "simulator")]
+pub mod simulation;
+
 pub mod cli;

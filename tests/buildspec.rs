@@ -3,7 +3,7 @@
 //! `tests/buildspec/texts/NAME` is the text, `tests/buildspec/expected/NAME` the outcome in words or, for an edit, as a
 //! diff (a carriage return shows as ␍).
 
-#![expect(clippy::unwrap_used, reason = "a test that can't read its texts has nothing to say")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't read its texts has nothing to say")]
 
 use serde_norway::Value;
 use similar::TextDiff;
@@ -13,6 +13,8 @@ use unthrottled::domain::buildspec::login::Login;
 use unthrottled::domain::buildspec::splice::Splice;
 use unthrottled::domain::buildspec::{Placement, place_login, take_back};
 
+#[path = "fuzz/buildspec.rs"]
+mod fuzz;
 #[path = "buildspec/properties.rs"]
 mod properties;
 
@@ -33,6 +35,7 @@ fn every_shape_comes_out_as_expected() {
 fn every_edit_holds_for_another_parser_and_can_be_taken_back() {
     let mut edits = 0;
     for (name, text) in texts() {
+        fuzz::holds_for(text.as_bytes());
         let Placement::Insert(splice) = place_login(&text, &Login::default()) else {
             continue;
         };

@@ -50,7 +50,8 @@ fn help_names_every_command_and_exit_code() {
     Commands:
       run          Run the daemon: look, think, act, until SIGTERM or SIGINT
       scan         Look once over the look-back window, and say what was found and what would be done
-      plan         Show what would be changed, as a diff or as data, and save it
+      survey       List the projects that pull from Docker Hub without a login, before they fail
+      plan         Show what would be changed, as a diff, as data, or as a patch for the project's owner
       apply        Carry a saved plan out, if nothing that it names has changed since
       rollback     Take remediations back in the safe order
       status       Show the remediations that are under way
@@ -64,6 +65,7 @@ fn help_names_every_command_and_exit_code() {
       check        Check the settings, offline
       schema       Print the JSON Schema of settings, events or plans
       demo         See the daemon at work on a simulated account; needs no AWS
+      simulate     Play the daemon against an account where everything goes wrong, from a seed
       healthcheck  Ask the daemon beside this process whether it is healthy
       help         Print this message or the help of the given subcommand(s)
 
@@ -103,6 +105,7 @@ fn every_command_has_a_long_help_with_examples() {
     let commands = [
         "run",
         "scan",
+        "survey",
         "plan",
         "apply",
         "rollback",

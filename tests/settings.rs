@@ -579,10 +579,10 @@ mod mistakes {
                 later_phase = ["mirror_image", "registry_credential"]
             "#),
             @r#"
-            unthrottled.toml:9: policy[0].provisioning[0] (policy "all") = "buildspec_login": no such choice; allowed: "registry_credential", "mirror_image"
-            unthrottled.toml:9: policy[0].provisioning[1] (policy "all") = "docker_auth_variable": no such choice; allowed: "registry_credential", "mirror_image"
-            unthrottled.toml:10: policy[0].later_phase[0] (policy "all") = "mirror_image": no such choice; allowed: "buildspec_login", "docker_auth_variable"
-            unthrottled.toml:10: policy[0].later_phase[1] (policy "all") = "registry_credential": no such choice; allowed: "buildspec_login", "docker_auth_variable"
+            unthrottled.toml:9: policy[0].provisioning[0] (policy "all") = "buildspec_login": no such choice; allowed: "registry_credential", "mirror_image", "propose_patch"
+            unthrottled.toml:9: policy[0].provisioning[1] (policy "all") = "docker_auth_variable": no such choice; allowed: "registry_credential", "mirror_image", "propose_patch"
+            unthrottled.toml:10: policy[0].later_phase[0] (policy "all") = "mirror_image": no such choice; allowed: "buildspec_login", "docker_auth_variable", "propose_patch"
+            unthrottled.toml:10: policy[0].later_phase[1] (policy "all") = "registry_credential": no such choice; allowed: "buildspec_login", "docker_auth_variable", "propose_patch"
             "#
         );
     }

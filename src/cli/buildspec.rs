@@ -107,6 +107,17 @@ fn one_file(
         }
     };
     let splice = match place_login(&text, login) {
+        Placement::Insert(_) if is_terraform_template(file) => {
+            writeln!(
+                stderr,
+                "{name}: Terraform fills in this template: put `{}` in by hand, with `$${{` for `${{`",
+                login.line()
+            )?;
+            if !output.diff && !output.check && !output.write {
+                stdout.write_all(text.as_bytes())?;
+            }
+            return Ok(false);
+        }
         Placement::Insert(splice) => splice,
         other => {
             let fine = explain(&other, file, stderr)?;
@@ -129,6 +140,11 @@ fn one_file(
         stdout.write_all(after.as_bytes())?;
     }
     Ok(!output.check)
+}
+
+/// Whether `templatefile` is what reads this file, by its name: for Terraform `${…}` is its own.
+fn is_terraform_template(file: &Path) -> bool {
+    file.extension().is_some_and(|end| end == "tpl" || end == "tftpl")
 }
 
 fn missing(splice: &Splice) -> String {
@@ -261,6 +277,20 @@ mod tests {
         let (fine, _, stderr, _) = run(b"version: 0.2\nphases:\n  build:\n    commands: [ls]\n", &["--check"]);
         assert!(fine);
         assert_eq!(stderr, "FILE: no command uses docker\n");
+    }
+
+    #[test]
+    fn a_terraform_template_is_left_to_a_person() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("buildspec.yml.tftpl");
+        fs::write(&file, PULLS).unwrap();
+        let cli = Cli::try_parse_from(["buildspec", "login", file.to_str().unwrap(), "--write"]).unwrap();
+        let Command::Login(args) = &cli.args.command;
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        assert!(!one_file(&file, &login(args.shell), &args.output, &mut stdout, &mut stderr).unwrap());
+        let stderr = String::from_utf8(stderr).unwrap();
+        assert!(stderr.contains("Terraform fills in this template") && stderr.contains(LINE), "{stderr}");
+        assert_eq!(fs::read(&file).unwrap(), PULLS.as_bytes());
     }
 
     #[test]

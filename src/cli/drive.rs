@@ -10,7 +10,7 @@ use crate::domain::change::Position;
 use crate::domain::history::Fact;
 use crate::domain::plan::RemediationId;
 use crate::domain::remediation::{Entry, Outcome, Remediation, RollbackReason, Stage};
-use crate::edge::clock;
+use crate::edge::clock::{self, Clock};
 use crate::edge::ledger::lease::LeaseError;
 use crate::reconcile::{Access, Daemon, StartError, as_configured};
 use anyhow::Context as _;
@@ -93,7 +93,7 @@ impl Drive {
             match change.position(seen.project.as_ref(), &seen.grant) {
                 Position::Before | Position::After => (),
                 Position::Gone => anyhow::bail!("{} is gone since the plan was made", change.what()),
-                Position::Neither => {
+                Position::Neither | Position::AmidOthers | Position::WithoutOurs => {
                     let what = change.what();
                     let error = anyhow::anyhow!("project {}: {what} has changed since the plan was made", plan.project);
                     return Err(Failure::new(Exit::Failed, error).hint("make a new plan and read it").into());
@@ -129,7 +129,7 @@ impl Drive {
         let progress = frame.progress("working");
         loop {
             let wake = match self.acts {
-                Acts::Here => self.daemon.advance(ids, clock::now()).await?,
+                Acts::Here => self.daemon.advance(ids, &Clock::wall()).await?,
                 Acts::TheDaemon => {
                     let (book, _) = self.daemon.parts();
                     book.catch_up().await?;

@@ -22,7 +22,10 @@ pub mod scan;
 pub mod schema;
 pub mod secret;
 mod shared;
+#[cfg(feature = "simulator")]
+pub mod simulate;
 pub mod status;
+pub mod survey;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
@@ -76,6 +79,7 @@ Exit codes:
 pub enum Command {
     Run(run::Args),
     Scan(scan::Args),
+    Survey(survey::Args),
     Plan(plan::Args),
     Apply(apply::Args),
     Rollback(rollback::Args),
@@ -98,6 +102,8 @@ pub enum Command {
     Schema(schema::Args),
     #[cfg(feature = "simulator")]
     Demo(demo::Args),
+    #[cfg(feature = "simulator")]
+    Simulate(simulate::Args),
     Healthcheck(healthcheck::Args),
 }
 
@@ -119,6 +125,7 @@ pub async fn dispatch(command: Command, frame: &Frame) -> anyhow::Result<ExitCod
     match command {
         Command::Run(args) => run::run(args, frame).await,
         Command::Scan(args) => scan::run(args, frame).await,
+        Command::Survey(args) => survey::run(args, frame).await,
         Command::Plan(args) => plan::run(args, frame).await,
         Command::Apply(args) => apply::run(args, frame).await,
         Command::Rollback(args) => rollback::run(args, frame).await,
@@ -134,6 +141,8 @@ pub async fn dispatch(command: Command, frame: &Frame) -> anyhow::Result<ExitCod
         Command::Schema(args) => schema::run(&args, frame),
         #[cfg(feature = "simulator")]
         Command::Demo(args) => demo::run(args, frame).await,
+        #[cfg(feature = "simulator")]
+        Command::Simulate(args) => simulate::run(args, frame).await,
         Command::Healthcheck(args) => healthcheck::run(args, frame).await,
     }
 }

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 pub enum Format {
     /// For people.
     #[default]
+    #[value(alias = "table")]
     Text,
     /// For programs.
     Json,
@@ -65,6 +66,11 @@ impl Cell {
         Cell { text: self.text + more, ..self }
     }
 
+    /// The text without its tone.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The text in its tone, for a line of its own.
     pub fn painted(&self) -> String {
         paint(self.tone, &self.text)
@@ -75,6 +81,11 @@ impl<T: Into<String>> From<T> for Cell {
     fn from(text: T) -> Cell {
         Cell::new(Tone::Plain, text)
     }
+}
+
+/// The columns of the terminal that standard output is; none in a pipe.
+pub fn terminal_width() -> Option<u16> {
+    comfy_table::Table::new().width().filter(|width| *width > 0)
 }
 
 /// A terminal narrower than this is not fitted.

@@ -2,7 +2,7 @@
 
 use super::exit::{Exit, Failure};
 use super::frame::Frame;
-use crate::edge::clock;
+use crate::edge::clock::{self, Clock};
 use crate::edge::http::{self, Health};
 use crate::edge::ledger::lease::LeaseError;
 use crate::reconcile::{Access, Daemon, StartError, as_configured};
@@ -52,7 +52,7 @@ pub async fn run(_args: Args, frame: &Frame) -> anyhow::Result<ExitCode> {
             .hint("set `daemon.http_listen` to a free address, for example \"127.0.0.1:8788\"")
     })?;
     let served = tokio::spawn(http::serve(listener, health.clone(), shutdown.clone().cancelled_owned()));
-    daemon.run(frame.sources(), health, clock::now, &hangup, shutdown.clone().cancelled_owned()).await;
+    daemon.run(frame.sources(), health, &Clock::wall(), &hangup, shutdown.clone().cancelled_owned()).await;
     shutdown.cancel();
     // An open connection must not hold the stop up.
     let _ = tokio::time::timeout(Duration::from_millis(500), served).await;

@@ -6,7 +6,7 @@ use super::output::{Format, Table, Tone, paint};
 use super::run::cannot_start;
 use super::{shared, status};
 use crate::domain::decide::{Decision, Judgement};
-use crate::edge::clock;
+use crate::edge::clock::{self, Clock};
 use crate::reconcile::{Access, Assessment, Daemon, as_configured};
 use jiff::SignedDuration;
 use serde_json::json;
@@ -84,6 +84,8 @@ fn print_json(out: &mut impl Write, found: &[Assessment]) -> anyhow::Result<()> 
             None => ("none", None),
             Some(Decision::Remediate(_)) => ("remediate", None),
             Some(Decision::Judge(Judgement::Proposed { .. })) => ("propose", None),
+            Some(Decision::Judge(Judgement::ForOwner { patch })) => ("patch", Some(patch.why.clone())),
+            Some(Decision::Judge(Judgement::Repeated { .. })) => ("proposed", None),
             Some(Decision::Judge(Judgement::Held { detail, .. })) => ("hold", Some(detail.clone())),
             Some(Decision::Judge(Judgement::Left { detail, .. })) => ("leave", Some(detail.clone())),
             Some(Decision::Judge(Judgement::Covered { .. })) => ("covered", None),
@@ -96,6 +98,7 @@ fn print_json(out: &mut impl Write, found: &[Assessment]) -> anyhow::Result<()> 
             "decision": decision,
             "detail": detail,
             "plan": &assessment.plan,
+            "patch": &assessment.patch,
         });
         writeln!(out, "{line}")?;
     }
@@ -143,7 +146,7 @@ async fn apply_now(frame: &Frame, format: Format) -> anyhow::Result<ExitCode> {
     let mut whole;
     loop {
         let now = clock::now();
-        let tick = daemon.tick(now).await.map_err(|error| Exit::Unavailable.because(error))?;
+        let tick = daemon.tick(&Clock::wall()).await.map_err(|error| Exit::Unavailable.because(error))?;
         whole = tick.is_whole();
         let under_way = daemon.under_way();
         match tick.wake.filter(|_| under_way > 0) {

@@ -4,7 +4,9 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{self, Cell, Tone, paint};
 use crate::domain::classify::{Cause, Diagnosis, Login, Registry, Site, UnknownReason};
 use crate::domain::decide::{Decision, Judgement};
+use crate::domain::patch::{Owner, Patch, Sheet};
 use crate::domain::plan::{Plan, RetryPlan};
+use crate::domain::policy::Remedy;
 use crate::domain::remediation::Entry;
 use crate::edge::aws::failure::NO_CREDENTIALS;
 use crate::reconcile::{self, Assessment};
@@ -62,6 +64,8 @@ pub fn judgement(judgement: &Judgement) -> Cell {
         Judgement::Left { reason, detail } => {
             Cell::new(Tone::Plain, format!("left alone ({}): {detail}", reason.word()))
         }
+        Judgement::ForOwner { patch } => Cell::new(Tone::Warn, format!("patch for the owner: {}", patch.why)),
+        Judgement::Repeated { build } => Cell::new(Tone::Warn, format!("proposed already, because of build {build}")),
         Judgement::Covered { by } => Cell::new(Tone::Plain, format!("covered by remediation {by}")),
     }
 }
@@ -98,6 +102,26 @@ pub fn plan(plan: &Plan) -> String {
         plan.phase
     );
     let _ = write!(text, "              what makes things worse is taken back");
+    text
+}
+
+/// A patch as its project's owner reads it. The diff of a buildspec stands at the margin, so that `git apply` takes it.
+pub fn patch(patch: &Patch, sheet: &Sheet<'_>) -> String {
+    let mut text = String::new();
+    let owner = patch.owner.map_or("no tag tells whose code owns the project", Owner::title);
+    let _ = writeln!(text, "{}", paint(Tone::Strong, format!("{}: {}", patch.project, Remedy::ProposePatch)));
+    let _ = writeln!(text, "  because of  {} in {}", patch.because, patch.phase);
+    let _ = writeln!(text, "  why         {}", patch.why);
+    let _ = writeln!(text, "  owner       {owner}");
+    let _ = writeln!(text, "  policy      {}, credential {}", patch.policy, patch.credential);
+    let _ = writeln!(text);
+    let changes: Vec<String> = patch.changes.iter().map(ToString::to_string).collect();
+    for line in output::diff(&changes.join("\n")).lines() {
+        let _ = writeln!(text, "  {line}");
+    }
+    if let Some(words) = sheet.buildspec_words() {
+        let _ = write!(text, "\n{words}");
+    }
     text
 }
 

@@ -216,8 +216,29 @@ impl Environment {
 pub enum Buildspec {
     /// The text stands in the project.
     Inline(String),
-    /// A path in the source, an S3 object, or the default file: not the project's to edit.
-    Elsewhere,
+    /// It is somewhere else, and not the project's to edit.
+    Elsewhere(BuildspecPlace),
+}
+
+/// Where a buildspec is that does not stand in the project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BuildspecPlace {
+    /// `buildspec.yml` in the root of the source.
+    DefaultFile,
+    /// Another file of the source, by its path.
+    File(String),
+    /// An object in S3, by its ARN.
+    S3(String),
+}
+
+impl fmt::Display for BuildspecPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BuildspecPlace::DefaultFile => write!(f, "in the repository, `buildspec.yml`"),
+            BuildspecPlace::File(path) => write!(f, "in the repository, `{path}`"),
+            BuildspecPlace::S3(arn) => write!(f, "in S3, `{arn}`"),
+        }
+    }
 }
 
 impl Buildspec {
@@ -228,7 +249,17 @@ impl Buildspec {
             Some(text) if text.trim().contains('\n') || text.trim_start().starts_with('{') => {
                 Buildspec::Inline(text.to_string())
             }
-            _ => Buildspec::Elsewhere,
+            other => Buildspec::Elsewhere(BuildspecPlace::of(other.unwrap_or_default().trim())),
+        }
+    }
+}
+
+impl BuildspecPlace {
+    fn of(text: &str) -> BuildspecPlace {
+        match text {
+            "" => BuildspecPlace::DefaultFile,
+            _ if text.starts_with("arn:") && text.contains(":s3:::") => BuildspecPlace::S3(text.to_string()),
+            path => BuildspecPlace::File(path.to_string()),
         }
     }
 }
@@ -293,6 +324,12 @@ impl Build {
     /// last phase proves nothing.
     pub fn failed_phases(&self) -> impl Iterator<Item = &Phase> {
         self.phases.iter().filter(|phase| matches!(phase.status, Some(Status::Failed(_))))
+    }
+
+    /// Whether a pipeline started it, which may have given it another buildspec and other sources.
+    pub fn is_of_a_pipeline(&self) -> bool {
+        let initiator = self.initiator.as_deref().unwrap_or_default();
+        initiator.starts_with("codepipeline/") || self.source_kind == "CODEPIPELINE"
     }
 
     /// The phase of this name.

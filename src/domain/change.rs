@@ -2,6 +2,7 @@
 
 use crate::domain::build::{Buildspec, Project, RoleName, VariableSource};
 use crate::domain::buildspec::splice::{Digest, Splice};
+use crate::domain::buildspec::take_back;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -89,6 +90,10 @@ pub enum Position {
     Before,
     /// As it shall be.
     After,
+    /// Others edited the buildspec: no member of ours is set, and the line is not in their text.
+    WithoutOurs,
+    /// Others edited the buildspec: all members of ours are set, and the line is in their text, unmistakably ours.
+    AmidOthers,
     /// The resource is gone.
     Gone,
     /// Something else.
@@ -115,12 +120,13 @@ impl Change {
                     return Position::Gone;
                 };
                 let positions: Vec<Position> = edits.iter().map(|edit| edit.position(project)).collect();
-                if positions.iter().all(|p| *p == Position::After) {
-                    Position::After
-                } else if positions.iter().all(|p| *p == Position::Before) {
-                    Position::Before
-                } else {
-                    Position::Neither
+                let all = |expected: &[Position]| positions.iter().all(|position| expected.contains(position));
+                match () {
+                    () if all(&[Position::After]) => Position::After,
+                    () if all(&[Position::Before]) => Position::Before,
+                    () if all(&[Position::After, Position::AmidOthers]) => Position::AmidOthers,
+                    () if all(&[Position::Before, Position::WithoutOurs]) => Position::WithoutOurs,
+                    () => Position::Neither,
                 }
             }
         }
@@ -142,6 +148,42 @@ impl Change {
             let expected = if kept { Position::After } else { Position::Before };
             edit.position(project) == expected
         })
+    }
+
+    /// The login line of ours where it stands in a buildspec that others have edited, and can't be told from theirs.
+    pub fn line_of_ours(&self, project: Option<&Project>) -> Option<&str> {
+        let (Change::Project { edits }, Buildspec::Inline(text)) = (self, &project?.buildspec) else {
+            return None;
+        };
+        edits.iter().find_map(|edit| match edit {
+            Edit::Buildspec { after, splice, .. } if Digest::of(text) != *after && splice.has_trace_in(text) => {
+                take_back(text, splice).is_none().then(|| splice.command())
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether some member that only we set is as we set it.
+    pub fn is_partly_there(&self, project: Option<&Project>) -> bool {
+        let (Change::Project { edits }, Some(project)) = (self, project) else {
+            return false;
+        };
+        edits.iter().any(|edit| match edit {
+            // With another credential or image the same value may be anyone's.
+            Edit::PullCredentials { .. } => false,
+            Edit::Buildspec { after, splice, .. } => match &project.buildspec {
+                Buildspec::Inline(text) => Digest::of(text) == *after || splice.has_trace_in(text),
+                Buildspec::Elsewhere(_) => false,
+            },
+            Edit::RegistryCredential { .. } | Edit::Image { .. } | Edit::Variable { .. } => {
+                edit.position(project) == Position::After
+            }
+        })
+    }
+
+    /// Whether our members are set, be the text around our line as we left it or not.
+    pub fn is_in_place(&self, project: Option<&Project>, grant: &GrantSeen) -> bool {
+        matches!(self.position(project, grant), Position::After | Position::AmidOthers)
     }
 
     /// The resource, for people.
@@ -185,13 +227,15 @@ impl Edit {
                 Some(VariableSource::SecretsManager(there)) if there == reference => Position::After,
                 Some(_) => Position::Neither,
             },
-            Edit::Buildspec { before, after, .. } => match &project.buildspec {
+            Edit::Buildspec { before, after, splice } => match &project.buildspec {
                 Buildspec::Inline(text) => match Digest::of(text) {
                     digest if digest == *after => Position::After,
                     digest if digest == *before => Position::Before,
+                    _ if !splice.has_trace_in(text) => Position::WithoutOurs,
+                    _ if take_back(text, splice).is_some() => Position::AmidOthers,
                     _ => Position::Neither,
                 },
-                Buildspec::Elsewhere => Position::Neither,
+                Buildspec::Elsewhere(_) => Position::Neither,
             },
         }
     }

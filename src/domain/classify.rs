@@ -188,9 +188,10 @@ pub fn classify_text(scan: &Scan, phase: Option<&PhaseName>) -> Diagnosis {
     let decisive = decisive(scan.findings.iter()).or_else(|| scan.findings.last());
     match decisive {
         Some(finding) => {
-            let mut diagnosis = if finding.certainty == Certainty::Probable { cut(finding) } else { refused(finding) };
+            // Advice on a text may rest on what is likely. A build is acted on, so there a cut message is unknown.
+            let mut diagnosis = refused(finding);
             diagnosis.phase = diagnosis.phase.or_else(|| phase.cloned());
-            diagnosis.site = diagnosis.is_throttled().then(|| site(diagnosis.phase.as_ref()));
+            diagnosis.site = Some(site(diagnosis.phase.as_ref()));
             diagnosis
         }
         None => Diagnosis::without_refusal(Cause::NotThrottled, phase.cloned().or_else(|| scan.failed_phase.clone())),
@@ -337,7 +338,7 @@ mod tests {
                 pull_credentials: None,
                 variables: Vec::new(),
             },
-            buildspec: Buildspec::Elsewhere,
+            buildspec: Buildspec::of(None),
             source_kind: String::new(),
             role: None,
             log: LogPlace::None,
@@ -396,11 +397,10 @@ mod tests {
         let diagnosis = provisioning("acme/a-long-name", &cut);
         assert_eq!((diagnosis.cause, diagnosis.reason), (Cause::Unknown, Some(UnknownReason::MessageCut)));
         assert_eq!((diagnosis.registry, diagnosis.evidence.len()), (Registry::DockerHub, 1));
-        // The same words in a file, or in a log, say no more.
+        // The same words in a build's log say no more; of a text, the likely is told.
         let dotted = format!("{cut}...");
         let of_text = classify_text(&log(&dotted), None);
-        assert_eq!((of_text.cause, of_text.reason), (Cause::Unknown, Some(UnknownReason::MessageCut)));
-        assert_eq!((of_text.registry, of_text.site), (Registry::DockerHub, None));
+        assert_eq!((of_text.cause, of_text.registry), (Cause::HubPullLimit, Registry::DockerHub));
         let printed = dotted.replace("Unable to pull customer's container image. ", "");
         let of_log = later(vec![phase("BUILD", "FAILED", "")], &printed);
         assert_eq!((of_log.cause, of_log.reason), (Cause::Unknown, Some(UnknownReason::MessageCut)));

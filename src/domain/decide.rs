@@ -9,10 +9,11 @@ mod words;
 
 pub use choose::first_plan;
 
-use crate::domain::build::{Project, Role, Secret};
+use crate::domain::build::{BuildId, Project, Role, RoleName, Secret, SecretArn};
 use crate::domain::classify::{Cause, Login, Site};
 use crate::domain::history::{Detected, History};
 use crate::domain::images::KnownImages;
+use crate::domain::patch::{self, Owner, Patch};
 use crate::domain::plan::{Plan, RemediationId};
 use crate::domain::policy::{self, Mode, Policy, UntrustedBuilds};
 use crate::domain::remediation::Stage;
@@ -37,6 +38,19 @@ pub enum Judgement {
         plan: Box<Plan>,
         /// The mode that holds it back.
         mode: Mode,
+        /// Whose code owns the project, if a tag tells.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<Owner>,
+    },
+    /// No other remedy applies, and the project's owner can cure it.
+    ForOwner {
+        /// What the owner has to change.
+        patch: Box<Patch>,
+    },
+    /// The very same was proposed for an earlier build.
+    Repeated {
+        /// Which.
+        build: BuildId,
     },
     /// Something holds a plan back for now; it is decided again.
     Held {
@@ -227,7 +241,7 @@ pub fn screen<'a>(case: Case<'_>, policies: &'a [Policy], most: Mode, now: Times
 /// The most that may be done, or why nothing may.
 fn mode_for(build: &Build, project: &Project, policy: &Policy, site: Site, most: Mode) -> Result<Mode, Judgement> {
     let mut mode = policy.mode.min(most);
-    if policy::owner_in_code(project).is_some() {
+    if patch::owner(project).is_some() {
         mode = mode.min(policy.iac_owned);
     }
     if site == Site::DockerClient
@@ -280,24 +294,44 @@ pub fn without_build() -> Judgement {
 /// The second step: the first remedy that applies, if the limits let it.
 pub fn decide(case: Case<'_>, screened: (&Policy, Mode, Site), means: Means<'_>, now: Timestamp) -> Decision {
     let (policy, mode, site) = screened;
-    let plan = match first_plan(case, policy, site, means, now) {
-        Ok(plan) => plan,
-        Err(judgement) => return Decision::Judge(judgement),
+    let choice = first_plan(case, policy, site, means, now);
+    let secret = match &choice {
+        Ok(plan) => plan.secret.as_ref(),
+        Err(Judgement::ForOwner { patch }) => Some(&patch.secret),
+        Err(_) => None,
     };
-    if let Some(by) = plan.secret.as_ref().and_then(|secret| case.history.disproved_by(&plan.role, secret)) {
-        let detail = format!(
-            "the secret made project `{by}` of the same role `{}` worse; once that is mended, \
-             `unthrottled clear --project {by}` allows it again",
-            plan.role
-        );
-        return Decision::Judge(left(LeaveReason::RoleDisproved, &detail));
+    if let Some(judgement) = secret.and_then(|secret| role_disproved(case.history, &means.role.name, secret)) {
+        return Decision::Judge(judgement);
     }
+    let plan = match choice {
+        Ok(plan) => plan,
+        Err(judgement) => return Decision::Judge(once(case, judgement)),
+    };
     if mode < Mode::Apply {
-        return Decision::Judge(Judgement::Proposed { plan: Box::new(plan), mode });
+        let owner = patch::owner(case.project);
+        return Decision::Judge(once(case, Judgement::Proposed { plan: Box::new(plan), mode, owner }));
     }
     match room::room(case.history, policy, &plan, means.matched, now) {
         Some(judgement) => Decision::Judge(judgement),
         None => Decision::Remediate(Box::new(plan)),
+    }
+}
+
+/// What the role's other projects show: a secret that it can't use is proposed to nobody.
+fn role_disproved(history: &History, role: &RoleName, secret: &SecretArn) -> Option<Judgement> {
+    let by = history.disproved_by(role, secret)?;
+    let detail = format!(
+        "the secret made project `{by}` of the same role `{role}` worse; once that is mended, \
+         `unthrottled clear --project {by}` allows it again"
+    );
+    Some(left(LeaveReason::RoleDisproved, &detail))
+}
+
+/// A proposal is made once for a project and a cause, and not for each build that fails for want of it.
+fn once(case: Case<'_>, judgement: Judgement) -> Judgement {
+    match case.history.proposed_for(&judgement) {
+        Some(build) if *build != case.build.id => Judgement::Repeated { build: build.clone() },
+        _ => judgement,
     }
 }
 

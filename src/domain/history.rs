@@ -4,9 +4,10 @@ mod ask;
 
 use crate::domain::build::{BuildId, ProjectName, RoleName, SecretArn};
 use crate::domain::change::Change;
-use crate::domain::classify::{Diagnosis, UnknownReason};
+use crate::domain::classify::{Diagnosis, Site, UnknownReason};
 use crate::domain::decide::{Judgement, LeaveReason};
-use crate::domain::plan::RemediationId;
+use crate::domain::patch::Patch;
+use crate::domain::plan::{Plan, RemediationId};
 use crate::domain::policy::Remedy;
 use crate::domain::remediation::{BrokenHistory, Entry, Remediation, RollbackReason};
 use jiff::{SignedDuration, Timestamp};
@@ -114,6 +115,15 @@ enum Against {
     TakenOut,
 }
 
+/// What people were told to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Proposal {
+    /// A plan that a mode held back.
+    Plan(Box<Plan>),
+    /// A patch.
+    Patch(Box<Patch>),
+}
+
 /// The facts of one scope, folded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
@@ -131,6 +141,8 @@ pub struct History {
     failed_roles: BTreeSet<(RoleName, SecretArn, ProjectName)>,
     /// Grants that are there, if they are, through us.
     granted: BTreeSet<(RoleName, String)>,
+    /// What was proposed last for each project, and because of which build.
+    proposed: BTreeMap<ProjectName, Vec<(BuildId, Proposal)>>,
     /// Credentials whose password people were told to reset.
     advised: BTreeSet<String>,
     /// Those of them that have not been rotated since.
@@ -175,6 +187,7 @@ impl History {
             }
             Fact::Cleared { project } => {
                 self.cleared.insert(project.clone(), at);
+                self.proposed.remove(project);
                 self.against.retain(|(name, _, _)| name != project);
                 self.failed_roles.retain(|(_, _, name)| name != project);
             }
@@ -191,9 +204,23 @@ impl History {
                     pending.last = Some(judgement.clone());
                 }
             }
-            Judgement::Proposed { .. } | Judgement::Left { .. } | Judgement::Covered { .. } => {
+            Judgement::Proposed { .. }
+            | Judgement::ForOwner { .. }
+            | Judgement::Repeated { .. }
+            | Judgement::Left { .. }
+            | Judgement::Covered { .. } => {
                 self.pending.remove(build);
+                self.note_proposal(build, judgement);
             }
+        }
+    }
+
+    /// The newest proposal of a site takes the place of the one before.
+    fn note_proposal(&mut self, build: &BuildId, judgement: &Judgement) {
+        if let Some(proposal) = Proposal::of(judgement) {
+            let of_project = self.proposed.entry(build.project()).or_default();
+            of_project.retain(|(_, other)| other.site() != proposal.site());
+            of_project.push((build.clone(), proposal));
         }
     }
 
@@ -203,6 +230,7 @@ impl History {
                 return Err(BrokenHistory { detail: format!("remediation {id} was planned twice") });
             }
             self.pending.remove(&plan.because);
+            self.proposed.remove(&plan.project);
             if let Some((role, policy)) = plan.grant()
                 && plan.grant_before().is_none()
             {
@@ -297,7 +325,49 @@ impl Judgement {
     pub fn left_for(&self) -> Option<&LeaveReason> {
         match self {
             Judgement::Left { reason, .. } => Some(reason),
-            Judgement::Held { .. } | Judgement::Proposed { .. } | Judgement::Covered { .. } => None,
+            Judgement::Held { .. }
+            | Judgement::Proposed { .. }
+            | Judgement::ForOwner { .. }
+            | Judgement::Repeated { .. }
+            | Judgement::Covered { .. } => None,
+        }
+    }
+}
+
+impl Proposal {
+    fn of(judgement: &Judgement) -> Option<Proposal> {
+        match judgement {
+            Judgement::Proposed { plan, .. } => Some(Proposal::Plan(plan.clone())),
+            Judgement::ForOwner { patch } => Some(Proposal::Patch(patch.clone())),
+            Judgement::Held { .. }
+            | Judgement::Left { .. }
+            | Judgement::Repeated { .. }
+            | Judgement::Covered { .. } => None,
+        }
+    }
+
+    fn project(&self) -> &ProjectName {
+        match self {
+            Proposal::Plan(plan) => &plan.project,
+            Proposal::Patch(patch) => &patch.project,
+        }
+    }
+
+    fn site(&self) -> Site {
+        match self {
+            Proposal::Plan(plan) => plan.site,
+            Proposal::Patch(patch) => patch.site,
+        }
+    }
+
+    /// Whether people would read the same in both.
+    fn is_like(&self, other: &Proposal) -> bool {
+        match (self, other) {
+            (Proposal::Plan(a), Proposal::Plan(b)) => {
+                a.site == b.site && a.remedy == b.remedy && a.changes == b.changes
+            }
+            (Proposal::Patch(a), Proposal::Patch(b)) => a.is_like(b),
+            (Proposal::Plan(_) | Proposal::Patch(_), _) => false,
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Nothing here reads a clock, a file, the environment or the network, and no type of an SDK appears. Time is an
 //! argument. Reading order: [`build`] (what is known), [`watch`] (what to read next), [`image`], [`detect`] and
 //! [`classify`] (what a failed build means), [`policy`] (what the operator allows), [`remedy`] and [`buildspec`]
-//! (what could be done), [`change`] and [`plan`] (what shall be done),
+//! (what could be done), [`change`] and [`plan`] (what shall be done), [`patch`] (what the owner shall do),
 //! [`decide`] (whether), [`remediation`] (a plan in time), [`retry`]
 //! (the failed build once more), [`verdict`] (what a later build proves), [`history`] (the ledger, folded).
 
@@ -16,12 +16,14 @@ pub mod detect;
 pub mod history;
 pub mod image;
 pub mod images;
+pub mod patch;
 pub mod permissions;
 pub mod plan;
 pub mod policy;
 pub mod remediation;
 pub mod remedy;
 pub mod retry;
+pub mod survey;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod trouble;

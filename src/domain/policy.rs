@@ -50,12 +50,19 @@ pub enum Remedy {
     DockerAuthVariable,
     /// The project's environment takes the same image from ECR Public.
     MirrorImage,
+    /// Nothing is changed: the project's owner gets the exact patch.
+    ProposePatch,
 }
 
 impl Remedy {
     /// Every remedy.
-    pub const ALL: [Remedy; 4] =
-        [Remedy::RegistryCredential, Remedy::BuildspecLogin, Remedy::DockerAuthVariable, Remedy::MirrorImage];
+    pub const ALL: [Remedy; 5] = [
+        Remedy::RegistryCredential,
+        Remedy::BuildspecLogin,
+        Remedy::DockerAuthVariable,
+        Remedy::MirrorImage,
+        Remedy::ProposePatch,
+    ];
 
     /// The name in settings and events.
     pub fn name(self) -> &'static str {
@@ -64,14 +71,16 @@ impl Remedy {
             Remedy::BuildspecLogin => "buildspec_login",
             Remedy::DockerAuthVariable => "docker_auth_variable",
             Remedy::MirrorImage => "mirror_image",
+            Remedy::ProposePatch => "propose_patch",
         }
     }
 
-    /// Where a refused pull must have happened for this remedy to cure it.
-    pub fn site(self) -> Site {
+    /// Where a refused pull must have happened for this remedy to cure it; none if it may be anywhere.
+    pub fn site(self) -> Option<Site> {
         match self {
-            Remedy::RegistryCredential | Remedy::MirrorImage => Site::BuildImage,
-            Remedy::BuildspecLogin | Remedy::DockerAuthVariable => Site::DockerClient,
+            Remedy::RegistryCredential | Remedy::MirrorImage => Some(Site::BuildImage),
+            Remedy::BuildspecLogin | Remedy::DockerAuthVariable => Some(Site::DockerClient),
+            Remedy::ProposePatch => None,
         }
     }
 
@@ -275,27 +284,6 @@ impl Freeze {
 /// The first policy that matches a project decides.
 pub fn policy_for<'a>(policies: &'a [Policy], scope: &str, project: &Project) -> Option<&'a Policy> {
     policies.iter().find(|policy| policy.matches(scope, project))
-}
-
-/// Whose infrastructure code owns a project, told by the tags that CloudFormation and CDK set themselves and by those
-/// that Terraform users set by convention.
-pub fn owner_in_code(project: &Project) -> Option<&'static str> {
-    let key_is = |wanted: &str| project.tags.iter().any(|(key, _)| key.eq_ignore_ascii_case(wanted));
-    let names_terraform = project.tags.iter().any(|(key, value)| {
-        let key = key.to_ascii_lowercase();
-        let is_owner_key =
-            ["managedby", "managed-by", "managed_by", "provisioner", "createdby", "iac"].contains(&key.as_str());
-        is_owner_key && value.to_ascii_lowercase().contains("terraform")
-    });
-    if project.tags.iter().any(|(key, _)| key.starts_with("aws-cdk:") || key.starts_with("aws:cdk:")) {
-        Some("cdk")
-    } else if key_is("aws:cloudformation:stack-name") || key_is("aws:cloudformation:stack-id") {
-        Some("cloudformation")
-    } else if key_is("terraform") || names_terraform {
-        Some("terraform")
-    } else {
-        None
-    }
 }
 
 #[cfg(test)]

@@ -24,12 +24,11 @@ pub enum Approach {
 /// Whether the throttled build is to be started again, and why not.
 pub fn plan(build: &Build, project: &Project, retry: Retry, site: Site) -> RetryPlan {
     let no = |reason: &str| RetryPlan::No(reason.to_string());
-    let initiator = build.initiator.as_deref().unwrap_or_default();
     if !retry.covers(site) {
         no("the policy does not retry builds that failed in this phase")
     } else if build.batch.is_some() {
         no("it is a member of a batch")
-    } else if initiator.starts_with("codepipeline/") || build.source_kind == "CODEPIPELINE" {
+    } else if build.is_of_a_pipeline() {
         no("a pipeline started it and must retry its stage")
     } else if project.is_runner {
         no("it ran a runner's job, whose token holds for one build")

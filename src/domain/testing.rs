@@ -4,11 +4,13 @@ use crate::domain::build::{
     AuthConfig, Build, BuildId, Buildspec, Environment, InlinePolicy, LogPlace, Phase, PhaseName, Project, ProjectName,
     Role, RoleName, Secret, SecretArn, SecretKey, Status, Variable, VariableSource, Visibility,
 };
+use crate::domain::buildspec::login::Login as BuildspecLogin;
 use crate::domain::buildspec::splice::{Digest, Splice};
 use crate::domain::change::{Change, Edit};
 use crate::domain::classify::{Cause, Diagnosis, Login, Registry, Site};
 use crate::domain::history::{Detected, Fact, History, Record};
 use crate::domain::images::{CuratedImage, CuratedImages, KnownImages, Needs, OfficialImages, Version};
+use crate::domain::patch::{Owner, Patch};
 use crate::domain::plan::{Approval, Plan, RemediationId, RetryPlan};
 use crate::domain::policy::{Credential, Limits, Mode, OnIneffective, Policy, Remedy, Retry, UntrustedBuilds};
 use crate::domain::remediation::{Entry, RollbackReason};
@@ -50,7 +52,7 @@ pub(crate) fn project(name: &str) -> Project {
             pull_credentials: Some("CODEBUILD".to_string()),
             variables: Vec::new(),
         },
-        buildspec: Buildspec::Elsewhere,
+        buildspec: Buildspec::of(None),
         source_kind: "GITHUB".to_string(),
         role_arn: None,
         tags: Vec::new(),
@@ -403,13 +405,36 @@ pub(crate) fn applied(plan: Plan) -> Vec<Fact> {
         .collect()
 }
 
+/// What the owner of [`project`], whose buildspec is in the repository, has to change.
+pub(crate) fn patch(because: &str) -> Patch {
+    let Change::Project { mut edits } = login_change() else { panic!() };
+    edits.truncate(2);
+    Patch {
+        project: id(because).project(),
+        image: "node:22".to_string(),
+        because: id(because),
+        site: Site::DockerClient,
+        phase: PhaseName::new("BUILD"),
+        policy: "all".to_string(),
+        credential: "dockerhub".to_string(),
+        role: RoleName::new("builds"),
+        secret: SecretArn::new(SECRET),
+        owner: Some(Owner::Terraform),
+        changes: vec![grant_change(), Change::Project { edits }],
+        login: Some(BuildspecLogin::default()),
+        unknown: Vec::new(),
+        why: "buildspec_login: the buildspec is in the repository, `buildspec.yml`, and not in the project (buildspec_elsewhere)"
+            .to_string(),
+    }
+}
+
 /// A buildspec that pulls in BUILD.
 pub(crate) const BUILDSPEC: &str = "version: 0.2\nphases:\n  build:\n    commands:\n      - docker pull node:22\n";
 
-const LOGIN: &str =
+pub(crate) const LOGIN: &str =
     "      - echo \"${DOCKERHUB_PASSWORD}\" | docker login -u \"${DOCKERHUB_USERNAME}\" --password-stdin\n";
 
-fn logged_in_buildspec() -> String {
+pub(crate) fn logged_in_buildspec() -> String {
     BUILDSPEC.replace("      - docker", &format!("{LOGIN}      - docker"))
 }
 

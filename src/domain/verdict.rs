@@ -2,6 +2,7 @@
 
 use crate::domain::build::{Build, Buildspec, PhaseName, Status, VariableSource};
 use crate::domain::buildspec::splice::Digest;
+use crate::domain::buildspec::take_back;
 use crate::domain::change::Edit;
 use crate::domain::classify::{Cause, Diagnosis, Site};
 use crate::domain::plan::Plan;
@@ -81,9 +82,10 @@ pub fn carries(plan: &Plan, build: &Build) -> bool {
             build.environment.variable(name).map(|variable| &variable.source),
             Some(VariableSource::SecretsManager(there)) if there == reference
         ),
-        Edit::Buildspec { after, .. } => match &build.buildspec {
-            Buildspec::Inline(text) => Digest::of(text) == *after,
-            Buildspec::Elsewhere => false,
+        // With others' edits around our line it is still our line that ran.
+        Edit::Buildspec { after, splice, .. } => match &build.buildspec {
+            Buildspec::Inline(text) => Digest::of(text) == *after || take_back(text, splice).is_some(),
+            Buildspec::Elsewhere(_) => false,
         },
     })
 }

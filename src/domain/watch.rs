@@ -160,11 +160,11 @@ impl Watch {
     /// A build whose log showed nothing is read once more, [`LATE_LINES`] after its end. Answers whether it will be.
     pub fn keep_for_late_lines(&mut self, build: &Build, now: Timestamp) -> LateLook {
         let due = build.ended.and_then(|ended| ended.checked_add(LATE_LINES).ok()).unwrap_or(now);
-        let looked_twice = self.open.get(&build.id).is_some_and(|open| open.waiting == Waiting::LateLines);
-        if now >= due || looked_twice {
+        if now >= due {
             return LateLook::Over;
         }
-        self.keep(&build.id, Waiting::LateLines, due.duration_since(now), now);
+        // Looked at before that, by a clock that was set back, it says as little as the first time.
+        self.keep(&build.id, Waiting::LateLines, due.duration_since(now).min(LATE_LINES), now);
         LateLook::Due
     }
 

@@ -12,14 +12,14 @@ use serde_json::Value;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Not JSON at all.
-    #[error("not JSON")]
+    #[error("not JSON (a log is named without `--build`)")]
     NotJson(#[source] serde_json::Error),
     /// JSON of another shape.
     #[error("JSON, but not the answer of `aws codebuild batch-get-builds`: {0}")]
     OtherShape(&'static str),
     /// The right outline with a member that is not as CodeBuild writes it.
-    #[error("build {0} of the answer is not as CodeBuild writes it")]
-    BadBuild(usize, #[source] serde_json::Error),
+    #[error("build {0} of the answer is not as CodeBuild writes it: {1}")]
+    BadBuild(usize, String),
 }
 
 /// The builds of an answer, in its order. Takes the whole answer, its `builds` list, or one build.
@@ -39,11 +39,25 @@ pub fn read(json: &[u8]) -> Result<Vec<Build>, Error> {
         return Err(Error::OtherShape("its list of builds is empty; see its `buildsNotFound`"));
     }
     let builds = builds.into_iter().enumerate();
-    builds.map(|(index, build)| Ok(raw(build).map_err(|error| Error::BadBuild(index + 1, error))?.into())).collect()
+    builds
+        .map(|(index, build)| {
+            Ok(raw(build).map_err(|error| Error::BadBuild(index + 1, without_values(&error)))?.into())
+        })
+        .collect()
 }
 
 fn raw(build: Value) -> Result<RawBuild, serde_json::Error> {
     serde_json::from_value(build)
+}
+
+/// What was expected. What was found instead may be the value of somebody's variable, and is not told.
+fn without_values(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("expected {expected}"),
+        None if text.starts_with("missing field `") => text,
+        None => "it has another shape".to_string(),
+    }
 }
 
 /// CodeBuild leaves out what it has no value for, and may add members.
@@ -277,11 +291,18 @@ mod tests {
     #[test]
     fn another_shape_is_named() {
         let message = |json: &str| read(json.as_bytes()).unwrap_err().to_string();
-        assert_eq!(message("x"), "not JSON");
+        assert!(message("x").starts_with("not JSON"));
         assert!(message("7").contains("it is no object"));
         assert!(message("{\"projects\": []}").contains("it has no `builds`"));
         assert!(message("{\"builds\": 1}").contains("no list"));
         assert!(message("{\"builds\": [], \"buildsNotFound\": [\"a\"]}").contains("buildsNotFound"));
-        assert!(message("{\"builds\": [{}]}").contains("build 1"));
+        assert!(message("{\"builds\": [{}]}").contains("build 1") && message("[{}]").contains("missing field `id`"));
+    }
+
+    #[test]
+    fn an_error_shows_no_value() {
+        let json = r#"[{"id": "a:b", "environment": {"environmentVariables": "hunter2, expected nothing"}}]"#;
+        let message = read(json.as_bytes()).unwrap_err().to_string();
+        assert!(message.ends_with("expected a sequence") && !message.contains("hunter2"), "{message}");
     }
 }

@@ -1,6 +1,8 @@
 //! Act: one step of each open remediation after the other, until it has to wait.
 
 use crate::domain::build::{Build, Project};
+use crate::domain::buildspec::splice::Digest;
+use crate::domain::buildspec::take_back;
 use crate::domain::change::{Change, Edit, GrantSeen, Position};
 use crate::domain::history::Fact;
 use crate::domain::plan::{Plan, RemediationId};
@@ -9,6 +11,7 @@ use crate::domain::remediation::{
     Direction, Entry, EscalationReason, GrantUse, Remediation, RollbackReason, Seen, Stage, Step,
 };
 use crate::domain::{retry, verdict};
+use crate::edge::clock::Clock;
 use crate::edge::codebuild::{FieldWrite, ProjectText, Updated};
 use crate::edge::event;
 use crate::edge::iam::{PolicyRead, PolicyWrite};
@@ -49,47 +52,47 @@ impl Reconciler {
         &mut self,
         book: &mut Book,
         id: &RemediationId,
-        now: Timestamp,
+        clock: &Clock,
     ) -> Result<Option<Timestamp>, BookError> {
         self.next_look.remove(id);
-        self.advance(book, id, now).await?;
+        self.advance(book, id, clock).await?;
         Ok(self.next_look.get(id).copied())
     }
 
     /// Advances every open remediation that is worth a look.
-    pub(super) async fn advance_all(&mut self, book: &mut Book, now: Timestamp) -> Result<(), BookError> {
+    pub(super) async fn advance_all(&mut self, book: &mut Book, clock: &Clock) -> Result<(), BookError> {
         let open: Vec<RemediationId> = book.history(&self.scope).open().map(|(id, _)| id.clone()).collect();
         self.next_look.retain(|id, _| open.contains(id));
         for id in open {
-            if self.next_look.get(&id).is_some_and(|at| *at > now) {
+            if self.next_look.get(&id).is_some_and(|at| *at > clock.now()) {
                 continue;
             }
-            self.advance(book, &id, now).await?;
+            self.advance(book, &id, clock).await?;
         }
         Ok(())
     }
 
     /// Advances one remediation until it has to wait.
-    async fn advance(&mut self, book: &mut Book, id: &RemediationId, now: Timestamp) -> Result<(), BookError> {
+    async fn advance(&mut self, book: &mut Book, id: &RemediationId, clock: &Clock) -> Result<(), BookError> {
         let mut written = None;
         for _ in 0..STEPS {
             if self.stop.is_cancelled() {
                 return Ok(());
             }
-            match self.turn(book, id, &mut written, now).await {
+            match self.turn(book, id, &mut written, clock).await {
                 Ok(Turn::LookAgain) => (),
                 Ok(Turn::Rest) => return Ok(()),
                 Err(Failure { kind: Kind::Ledger, detail }) => {
-                    self.incomplete(book, "the ledger", &Failure { kind: Kind::Ledger, detail }, now);
+                    self.incomplete(book, "the ledger", &Failure { kind: Kind::Ledger, detail }, clock.now());
                     return Ok(());
                 }
                 Err(Failure { kind: Kind::Overtaken, .. }) => {
-                    self.tick.wake_at(now);
+                    self.tick.wake_at(clock.now());
                     return Ok(());
                 }
                 Err(failure) => {
                     let what = format!("remediation {id} could not be advanced");
-                    self.incomplete(book, &what, &failure, now);
+                    self.incomplete(book, &what, &failure, clock.now());
                     return Ok(());
                 }
             }
@@ -103,12 +106,14 @@ impl Reconciler {
         book: &mut Book,
         id: &RemediationId,
         written: &mut Option<Step>,
-        now: Timestamp,
+        clock: &Clock,
     ) -> Result<Turn, Failure> {
         let Some(remediation) = book.history(&self.scope).remediation(id).cloned() else {
             return Ok(Turn::Rest);
         };
         let seen = self.see(book, &remediation).await?;
+        // Not the tick's beginning, which may be long ago: what was seen just now has to settle from now on.
+        let now = clock.now();
         let step = remediation.next_step(&seen, now);
         match step {
             Step::Write { .. } | Step::Retry { .. } if !self.may_write(&remediation, &seen) => {
@@ -263,7 +268,7 @@ impl Reconciler {
                         && (!granted || text.project.role().as_ref() == Some(&plan.role))
                         && text.project.environment.image == plan.image
                 }
-                Direction::Back => position == Position::After,
+                Direction::Back => change.is_in_place(Some(text.project), &GrantSeen::Absent),
             };
             if !ready {
                 return None;
@@ -374,9 +379,14 @@ fn field(edit: &Edit, text: &ProjectText<'_>, direction: Direction) -> Option<Fi
         Edit::Variable { name, reference } => {
             FieldWrite::Variable { name: name.clone(), reference: forward.then(|| reference.clone()) }
         }
-        Edit::Buildspec { splice, .. } => {
+        Edit::Buildspec { after, splice, .. } => {
             let there = text.buildspec?;
-            FieldWrite::Buildspec(if forward { splice.apply(there)? } else { splice.undo(there)? })
+            FieldWrite::Buildspec(match direction {
+                Direction::Forward => splice.apply(there)?,
+                Direction::Back if Digest::of(there) == *after => splice.undo(there)?,
+                // Others have edited it: our line alone goes, if it is unmistakably ours.
+                Direction::Back => take_back(there, splice)?,
+            })
         }
     })
 }

@@ -112,7 +112,16 @@ impl Book {
         if ledger.head().await? == self.head {
             return Ok(Caught::Nothing);
         }
-        for record in ledger.since(self.head).await? {
+        let new = ledger.since(self.head).await?;
+        for record in &new {
+            // Who appended it knew the account, perhaps before we did; its event is told in the same words by all.
+            if let Some(place) = self.places.get_mut(&record.scope)
+                && place.account.is_none()
+            {
+                place.account = ledger.account(&record.scope).await?;
+            }
+        }
+        for record in new {
             self.fold(&record)?.iter().for_each(event::emit);
         }
         Ok(Caught::Up)

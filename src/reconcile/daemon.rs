@@ -3,6 +3,7 @@
 use crate::domain::plan::RemediationId;
 use crate::domain::remediation::{Remediation, Stage};
 use crate::edge::aws::{Aws, ConnectError, Connection, account_of};
+use crate::edge::clock::Clock;
 use crate::edge::event::{self, Place};
 use crate::edge::http::{Health, Reached};
 use crate::edge::ledger::lease::{self, Lease, LeaseError};
@@ -111,13 +112,13 @@ impl Daemon {
     }
 
     /// One tick of every scope.
-    pub async fn tick(&mut self, now: Timestamp) -> Result<Tick, BookError> {
+    pub async fn tick(&mut self, clock: &Clock) -> Result<Tick, BookError> {
         let mut all = Tick::default();
         for scope in &mut self.scopes {
             if self.stop.is_cancelled() {
                 break;
             }
-            all.add(scope.tick(&mut self.book, now).await?);
+            all.add(scope.tick(&mut self.book, clock).await?);
         }
         Ok(all)
     }
@@ -131,20 +132,20 @@ impl Daemon {
         mut self,
         sources: &Sources,
         health: Health,
-        clock: fn() -> Timestamp,
+        clock: &Clock,
         hangup: &Notify,
         shutdown: impl Future<Output = ()>,
     ) {
         let mut shutdown = pin!(shutdown);
-        event::emit(&event::daemon_started(self.settings.summary(), clock()));
+        event::emit(&event::daemon_started(self.settings.summary(), clock.now()));
         self.book.emit_missed();
         loop {
-            self.reload(sources, clock());
-            let began = clock();
+            self.reload(sources, clock.now());
+            let began = clock.now();
             health.progress(began);
             let stop = self.stop.clone();
             let ticked = tokio::select! {
-                ticked = self.tick(began) => Some(ticked),
+                ticked = self.tick(clock) => Some(ticked),
                 () = async {
                     (&mut shutdown).await;
                     stop.cancel();
@@ -156,14 +157,14 @@ impl Daemon {
             }
             // Whether or not this is noted, the events were written: at the worst they come twice.
             let _ = self.book.events_written().await;
-            let pause = self.after_tick(ticked, &health, began, clock());
+            let pause = self.after_tick(ticked, &health, began, clock.now());
             tokio::select! {
                 () = tokio::time::sleep(pause) => (),
                 () = hangup.notified() => (),
                 () = &mut shutdown => break,
             }
         }
-        event::emit(&event::daemon_stopped(clock()));
+        event::emit(&event::daemon_stopped(clock.now()));
     }
 
     /// Says how the tick went, and how long to wait for the next.
@@ -251,13 +252,13 @@ impl Daemon {
     pub async fn advance(
         &mut self,
         ids: &[(String, RemediationId)],
-        now: Timestamp,
+        clock: &Clock,
     ) -> Result<Option<Timestamp>, BookError> {
         self.book.catch_up().await?;
         let mut wake: Option<Timestamp> = None;
         for (name, id) in ids {
             if let Some(scope) = self.scopes.iter_mut().find(|scope| scope.scope() == name)
-                && let Some(at) = scope.advance_only(&mut self.book, id, now).await?
+                && let Some(at) = scope.advance_only(&mut self.book, id, clock).await?
             {
                 wake = Some(wake.map_or(at, |wake| wake.min(at)));
             }

@@ -10,11 +10,13 @@ mod book;
 mod daemon;
 mod failure;
 mod look;
+mod survey;
 mod think;
 
 pub use book::{Book, BookError};
 pub use daemon::{Access, Daemon, StartError, as_configured};
 pub use failure::{Failure, Kind, chain};
+pub use survey::Surveyed;
 pub use think::Assessment;
 
 use crate::domain::build::{Build, BuildId};
@@ -26,6 +28,7 @@ use crate::domain::remediation::{Outcome, Remediation, Stage};
 use crate::domain::verdict::Verdict;
 use crate::domain::watch::{Order, Watch};
 use crate::edge::aws::Aws;
+use crate::edge::clock::Clock;
 use crate::edge::event;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -152,7 +155,8 @@ impl Reconciler {
     /// - A part that can't be read makes the tick incomplete, and is read again; one odd project holds up no other.
     ///
     /// # Assumptions
-    /// `now` does not go backwards by more than a look-back; the ledger's times never do.
+    /// The clock does not go backwards by more than a look-back, nor forwards by as much as `settle`; the ledger's times never go
+    /// backwards.
     ///
     /// # Caveats
     /// `UpdateProject` has no condition: an edit by someone else within the one round trip between our read and our
@@ -160,15 +164,16 @@ impl Reconciler {
     ///
     /// # Errors
     /// Only the ledger's: without it nothing may be done.
-    pub async fn tick(&mut self, book: &mut Book, now: Timestamp) -> Result<Tick, BookError> {
+    pub async fn tick(&mut self, book: &mut Book, clock: &Clock) -> Result<Tick, BookError> {
+        let now = clock.now();
         self.tick = Tick::default();
         self.builds.clear();
         book.catch_up().await?;
         book.history_mut(&self.scope).forget_before(now);
-        self.advance_all(book, now).await?;
+        self.advance_all(book, clock).await?;
         self.look(book, now).await?;
         self.decide_pending(book, now).await?;
-        self.advance_all(book, now).await?;
+        self.advance_all(book, clock).await?;
         self.advise_reset(book, now).await?;
         self.drop_verdicts(book, now);
         if self.watch != self.saved {

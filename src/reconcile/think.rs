@@ -4,6 +4,7 @@ use crate::domain::build::{Build, BuildId, Project, ProjectName, Secret};
 use crate::domain::classify::Diagnosis;
 use crate::domain::decide::{self, Case, Decision, Judgement, Means, Screened};
 use crate::domain::history::{Detected, Fact, History, Pending};
+use crate::domain::patch::Patch;
 use crate::domain::plan::Plan;
 use crate::domain::policy::{Credential, Policy};
 use crate::domain::remediation::Entry;
@@ -39,6 +40,10 @@ pub struct Assessment {
     pub decision: Option<Decision>,
     /// The plan, also where a limit or freeze holds it back for now.
     pub plan: Option<Plan>,
+    /// What the owner has to change, where no other remedy applies.
+    pub patch: Option<Patch>,
+    /// The project as it was read, if it was.
+    pub project: Option<Project>,
     /// The policy that the project falls under.
     pub policy: Option<String>,
 }
@@ -47,12 +52,13 @@ pub struct Assessment {
 pub(super) struct Weighed {
     decision: Decision,
     plan: Option<Plan>,
+    patch: Option<Patch>,
 }
 
 impl Weighed {
     /// It was decided before there could be a plan.
     fn judged(judgement: Judgement) -> Weighed {
-        Weighed { decision: Decision::Judge(judgement), plan: None }
+        Weighed { decision: Decision::Judge(judgement), plan: None, patch: None }
     }
 }
 
@@ -198,8 +204,12 @@ impl Reconciler {
         let matched = self.matched(policy, now).await?;
         let secret = secret.as_ref().map_err(String::as_str);
         let means = Means { role: &role, secret, matched, images: &rules.images };
-        let plan = decide::first_plan(case, policy, site, means, now).ok();
-        Ok(Weighed { decision: decide::decide(case, (policy, mode, site), means, now), plan })
+        let (plan, patch) = match decide::first_plan(case, policy, site, means, now) {
+            Ok(plan) => (Some(plan), None),
+            Err(Judgement::ForOwner { patch }) => (None, Some(*patch)),
+            Err(_) => (None, None),
+        };
+        Ok(Weighed { decision: decide::decide(case, (policy, mode, site), means, now), plan, patch })
     }
 
     /// The credential's secret, read once a tick. Its trouble is said when it begins.
@@ -264,7 +274,15 @@ impl Reconciler {
     pub async fn assess(&mut self, book: &Book, build: &Build, now: Timestamp) -> Result<Assessment, Failure> {
         let reading = self.diagnose(build).await?;
         let diagnosis = reading.diagnosis;
-        let mut assessment = Assessment { build: build.clone(), diagnosis, decision: None, plan: None, policy: None };
+        let mut assessment = Assessment {
+            build: build.clone(),
+            diagnosis,
+            decision: None,
+            plan: None,
+            patch: None,
+            project: None,
+            policy: None,
+        };
         if !assessment.diagnosis.is_throttled() {
             return Ok(assessment);
         }
@@ -279,11 +297,14 @@ impl Reconciler {
             Some(project) => {
                 let policy = crate::domain::policy::policy_for(&self.rules.policies, &self.scope, &project);
                 assessment.policy = policy.map(|policy| policy.name.clone());
-                self.weigh(book, &detected, build, &project, now).await?
+                let weighed = self.weigh(book, &detected, build, &project, now).await?;
+                assessment.project = Some(project);
+                weighed
             }
         };
         assessment.decision = Some(weighed.decision);
         assessment.plan = weighed.plan;
+        assessment.patch = weighed.patch;
         Ok(assessment)
     }
 

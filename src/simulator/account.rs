@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
+use super::batch::Batch;
 use super::build::Build;
 use super::hub::Hub;
 use super::logs::LogGroup;
@@ -33,6 +34,9 @@ pub struct Account {
     pub(super) log_groups: BTreeMap<String, LogGroup>,
     pub(super) commands: Vec<ScriptedCommand>,
     pub(super) retry_tokens: Vec<RetryToken>,
+    /// Objects in S3, by ARN.
+    pub(super) s3_objects: BTreeMap<String, String>,
+    pub(super) batches: Vec<Batch>,
     /// Enum values that the account has and the service model at hand does not know yet.
     pub(super) future_values: BTreeSet<String>,
     /// The role of each access key that `AssumeRole` gave out.
@@ -63,6 +67,13 @@ impl<T> History<T> {
 
     pub(super) fn set(&mut self, now: Timestamp, value: T) {
         self.0.push((now, value));
+    }
+
+    /// The newest value, as if it had come then.
+    pub(super) fn as_if_since(&mut self, then: Timestamp) {
+        if let Some((since, _)) = self.0.last_mut() {
+            *since = then.min(*since);
+        }
     }
 
     pub(super) fn latest(&self) -> Option<&T> {
@@ -96,6 +107,8 @@ pub(super) struct Outside {
     pub(super) docker: Option<(u32, u32)>,
     /// The buildspec file that the repository holds.
     pub(super) repository_buildspec: Option<String>,
+    /// Other files of the repository, by path: buildspecs and scripts.
+    pub(super) files: BTreeMap<String, String>,
     /// The public address of the build's network.
     pub(super) address: String,
 }
@@ -201,6 +214,8 @@ impl Account {
             log_groups: BTreeMap::new(),
             commands: Vec::new(),
             retry_tokens: Vec::new(),
+            s3_objects: BTreeMap::new(),
+            batches: Vec::new(),
             future_values: BTreeSet::new(),
             sessions: BTreeMap::new(),
             service_control_policy: None,

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::account::{Account, seconds};
 use super::buildspec::Buildspec;
+use super::given::Given;
 
 /// The phases of CodeBuild, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -128,6 +129,7 @@ pub(super) struct Build {
     pub(super) edits: Vec<BuildEdit>,
     pub(super) deleted: bool,
     pub(super) recurring: bool,
+    pub(super) given: Given,
 }
 
 impl fmt::Debug for Build {
@@ -246,6 +248,7 @@ impl Build {
         if let Some(ended) = self.ended {
             json["endTime"] = seconds(ended);
         }
+        self.given.show(&mut json, account.unknowns.given_buildspec);
         for edit in &self.edits {
             edit(&mut json);
         }

@@ -49,6 +49,11 @@ pub(super) fn kind(text: &str) -> Kind<'_> {
     Kind::Path(trimmed)
 }
 
+/// A buildspec as it is written, with every scalar a text.
+pub(super) fn tree(text: &str) -> Result<Value, String> {
+    parse_yaml(text)
+}
+
 /// Reads a buildspec; the error is CodeBuild's message under `YAML_FILE_ERROR`.
 pub(super) fn read(text: &str) -> Result<Buildspec, String> {
     let value = parse_yaml(text).map_err(|message| format!("YAML_FILE_ERROR Message: {message}"))?;

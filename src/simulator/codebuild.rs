@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::account::Account;
 use super::build::Build;
+use super::options::BatchMembers;
 use super::page;
 use super::refusal::{Answer, Refusal};
 
@@ -51,7 +52,8 @@ impl Account {
         let delay = self.unknowns.stale_reads;
         let listed = |place: &usize| {
             let build = &self.builds[*place];
-            !build.deleted && self.now.duration_since(build.started) >= delay && wanted(build)
+            let unlisted = build.given.batch.is_some() && self.unknowns.batch_members == BatchMembers::Unlisted;
+            !build.deleted && !unlisted && self.now.duration_since(build.started) >= delay && wanted(build)
         };
         let after = match input["nextToken"].as_str() {
             Some(token) => Some(page::read(operation, token).ok_or_else(page::invalid)?),

@@ -146,10 +146,16 @@ impl Account {
     }
 
     pub(super) fn start_build(&mut self, input: &Value) -> Answer {
+        let place = self.start_build_as(CALLER, input)?;
+        Ok(json!({"build": self.builds[place].json(self)}))
+    }
+
+    /// Starts a build as StartBuild does, for whoever it is that starts it.
+    pub(super) fn start_build_as(&mut self, initiator: &str, input: &Value) -> Result<usize, Refusal> {
         let name = self.project_name(input["projectName"].as_str().unwrap_or_default()).to_owned();
         let project = self.project_now(&name).cloned().ok_or_else(|| self.project_not_found(&name))?;
         if let Some(place) = self.remembered("StartBuild", input)? {
-            return Ok(json!({"build": self.builds[place].json(self)}));
+            return Ok(place);
         }
         let mut config = Value::clone(&project);
         // Only what is overridden is checked: the project may hold a credential that is of no use and does no harm.
@@ -178,11 +184,14 @@ impl Account {
             project: name,
             config: Arc::new(config),
             source_version: version.map(ToOwned::to_owned),
-            initiator: CALLER.to_owned(),
+            initiator: initiator.to_owned(),
             recurring: false,
         });
+        if !input["buildspecOverride"].is_null() {
+            self.builds[place].given.instead_of = Some(project["source"]["buildspec"].clone());
+        }
         self.remember("StartBuild", input, place);
-        Ok(json!({"build": self.builds[place].json(self)}))
+        Ok(place)
     }
 
     pub(super) fn retry_build(&mut self, input: &Value) -> Answer {
@@ -204,6 +213,7 @@ impl Account {
         }
         let project = build.project.clone();
         let source_version = build.source_version.clone();
+        let given = build.given.of_a_retry(self.unknowns.retry_build);
         let current = self.project_now(&project).cloned().ok_or_else(|| self.project_not_found(&project))?;
         let config = match self.unknowns.retry_build {
             RetryReads::Original => self.builds[old].config.clone(),
@@ -211,6 +221,7 @@ impl Account {
         };
         let place =
             self.submit(NewBuild { project, config, source_version, initiator: CALLER.to_owned(), recurring: false });
+        self.builds[place].given = given;
         self.remember("RetryBuild", input, place);
         Ok(json!({"build": self.builds[place].json(self)}))
     }

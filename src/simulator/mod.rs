@@ -20,6 +20,7 @@ pub mod iam_policy;
 
 mod access;
 mod account;
+mod batch;
 mod build;
 mod buildspec;
 mod clock;
@@ -28,6 +29,8 @@ mod codebuild_write;
 mod docker;
 mod docker_login;
 mod fault;
+mod gate;
+mod given;
 mod hub;
 mod hub_http;
 mod iam;
@@ -49,16 +52,21 @@ mod server;
 mod shell;
 mod shell_flow;
 mod shell_words;
+mod source;
 mod stage;
+mod starters;
 mod world;
 mod xml;
 
 pub use account::{Account, DockerClient};
 pub use build::BuildSummary;
 pub use fault::{Fault, Moment};
+pub use gate::{Gate, Waiting};
+pub use given::Job;
 pub use hub::HubWording;
 pub use options::{
-    Clock, Durations, LogPages, Omitted, OmittedCredential, OmittedTags, Options, RetryReads, SystemTags, Unknowns,
+    BatchMembers, Clock, Durations, GivenBuildspec, LogPages, Omitted, OmittedCredential, OmittedTags, Options,
+    RetryReads, RunnerLog, SystemTags, Unknowns,
 };
 pub use project_edit::ProjectEdit;
 pub use server::Call;
@@ -208,6 +216,21 @@ impl Simulator {
         let world = self.shared.world();
         let place = world.account.build_at(id)?;
         Some(world.account.builds[place].summary())
+    }
+
+    /// How many builds have not ended.
+    #[must_use]
+    pub fn builds_under_way(&self) -> usize {
+        self.shared.world().account.builds.iter().filter(|build| !build.complete()).count()
+    }
+
+    /// Whether an inline policy of a role has reached the builds that start now.
+    #[must_use]
+    pub fn builds_see_policy(&self, role: &str, policy: &str) -> bool {
+        let world = self.shared.world();
+        let (account, delay) = (&world.account, world.account.unknowns.iam_propagation);
+        let role = account.roles.get(role);
+        role.and_then(|role| role.inline.seen(account.now, delay)).is_some_and(|policies| policies.contains_key(policy))
     }
 
     /// One build as BatchGetBuilds returns it; null if there is none.

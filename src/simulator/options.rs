@@ -116,6 +116,43 @@ pub struct Unknowns {
     pub late_logs: SignedDuration,
     /// How the log reads fill their pages.
     pub log_pages: LogPages,
+    /// What a build shows as its buildspec where it was given another than the project's.
+    pub given_buildspec: GivenBuildspec,
+    /// Whether the lists of builds have the builds of a batch.
+    pub batch_members: BatchMembers,
+    /// Whether the log of a runner's build has what the steps of the job printed.
+    pub runner_log: RunnerLog,
+}
+
+/// What `source.buildspec` of a build says where StartBuild, a pipeline or a batch gave it another than the project's. AWS documents
+/// the member, not what it holds then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GivenBuildspec {
+    /// What it was given.
+    #[default]
+    Shown,
+    /// The project's, which it does not run.
+    Hidden,
+}
+
+/// Whether ListBuilds and ListBuildsForProject have the builds of a batch, which are started by StartBuild but belong to the batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BatchMembers {
+    /// As any other build.
+    #[default]
+    Listed,
+    /// Only the calls about batches know them.
+    Unlisted,
+}
+
+/// Whether the log of a runner's build has what the steps of its job printed, or only that the job failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RunnerLog {
+    /// All of it.
+    #[default]
+    Whole,
+    /// The steps write to the other side only.
+    JobOnly,
 }
 
 /// Where `RetryBuild` takes the configuration from. AWS says only "Restarts a build".

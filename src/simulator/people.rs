@@ -30,10 +30,15 @@ impl Simulator {
     /// Starts a build and moves the time to its end.
     pub fn run_build(&self, project: &str) -> BuildSummary {
         let id = self.start_build(project);
+        self.run_to_end(&id)
+    }
+
+    /// Moves the time to the end of a build.
+    pub(super) fn run_to_end(&self, id: &str) -> BuildSummary {
         loop {
             let mut world = self.shared.world();
             let account = &world.account;
-            if let Some(place) = account.build_at(&id)
+            if let Some(place) = account.build_at(id)
                 && account.builds[place].complete()
             {
                 return account.builds[place].summary();
@@ -51,6 +56,15 @@ impl Simulator {
             let mut json = Value::clone(json);
             edit(&mut json);
             world.account.change_project(name, json);
+        }
+    }
+
+    /// Every read from now on shows the project as it is, however late reads are.
+    pub fn show_at_once(&self, name: &str) {
+        let mut world = self.shared.world();
+        let shown = world.account.now - world.account.unknowns.stale_reads;
+        if let Some(project) = world.account.projects.get_mut(name) {
+            project.json.as_if_since(shown);
         }
     }
 

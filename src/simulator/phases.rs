@@ -7,7 +7,6 @@ use serde_json::Value;
 use super::access::SecretReference;
 use super::account::Account;
 use super::build::{Container, PhaseEnd, PhaseKind};
-use super::buildspec::{self, Kind};
 use super::hub::{Puller, Registry, registry_of};
 use super::logs::Line;
 use super::run::{Script, container_line};
@@ -139,8 +138,7 @@ impl Account {
 
     fn prepare(&self, place: usize) -> Result<Container, PhaseEnd> {
         let build = &self.builds[place];
-        let text = self.buildspec_text(place)?;
-        let spec = buildspec::read(&text).map_err(|message| PhaseEnd::failed("FAILED", "YAML_FILE_ERROR", message))?;
+        let spec = self.commands_of(place)?;
         let image = build.environment()["image"].as_str().unwrap_or_default().to_owned();
         let mut container = Container { image, ..Container::default() };
         let session = format!("AWSCodeBuild-{}", build.uuid());
@@ -187,25 +185,6 @@ impl Account {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
-    }
-
-    fn buildspec_text(&self, place: usize) -> Result<String, PhaseEnd> {
-        let build = &self.builds[place];
-        let written = build.config["source"]["buildspec"].as_str().unwrap_or_default();
-        let path = match buildspec::kind(written) {
-            Kind::Inline(text) => return Ok(text.to_owned()),
-            Kind::Path("") => "buildspec.yml",
-            Kind::Path(path) | Kind::S3(path) => path,
-        };
-        self.projects.get(&build.project).and_then(|project| project.outside.repository_buildspec.clone()).ok_or_else(
-            || {
-                PhaseEnd::failed(
-                    "FAILED",
-                    "YAML_FILE_ERROR",
-                    format!("stat /codebuild/output/src2961741838/src/{path}: no such file or directory"),
-                )
-            },
-        )
     }
 }
 

@@ -33,6 +33,7 @@ impl<'a> ProjectEdit<'a> {
                     client: DockerClient::default(),
                     docker: None,
                     repository_buildspec: Some(REPOSITORY_BUILDSPEC.to_owned()),
+                    files: std::collections::BTreeMap::new(),
                     address: SHARED_ADDRESS.to_owned(),
                 },
             };
@@ -105,6 +106,28 @@ impl<'a> ProjectEdit<'a> {
     /// A repository without a buildspec file.
     pub fn no_repository_buildspec(self) -> Self {
         self.outside(|outside| outside.repository_buildspec = None)
+    }
+
+    /// A file of the repository: a buildspec, or a script that commands may call.
+    pub fn repository_file(self, path: &str, text: &str) -> Self {
+        self.outside(|outside| {
+            outside.files.insert(path.to_owned(), text.to_owned());
+        })
+    }
+
+    /// A webhook that runs a build for each queued job of a workflow, and makes the project a runner.
+    pub fn runner(self) -> Self {
+        let filter = json!({"type": "EVENT", "pattern": "WORKFLOW_JOB_QUEUED", "excludeMatchedPattern": false});
+        self.member(
+            "webhook",
+            json!({"url": "https://api.github.com/repos/example/hooks/1", "filterGroups": [[filter]]}),
+        )
+    }
+
+    /// Batch builds under a role of their own.
+    pub fn batches(self) -> Self {
+        let arn = self.account.role(&format!("codebuild-{}-batch", self.name)).arn();
+        self.member("buildBatchConfig", json!({"serviceRole": arn, "timeoutInMins": 60}))
     }
 
     /// The whole source.

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::account::{Account, Due};
 use super::build::{Build, Container, Phase, PhaseEnd, PhaseKind};
+use super::given::Given;
 use super::logs::{Line, Stream};
 
 /// What a phase will do: how long, how it ends, and what it writes.
@@ -87,6 +88,7 @@ impl Account {
             edits: Vec::new(),
             deleted: false,
             recurring: new.recurring,
+            given: Given::default(),
         });
         self.begin_phase(place, PhaseKind::Submitted);
         place
@@ -178,6 +180,7 @@ impl Account {
         if let Some(stream) = self.stream_of(place) {
             stream.build_ended = Some(now);
         }
+        self.go_on_with_batches();
     }
 
     /// StopBuild: the phase under way ends as STOPPED, and so does the build.

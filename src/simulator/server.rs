@@ -9,11 +9,12 @@ use axum::http::{HeaderMap, Response};
 use axum::routing::get;
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::account::Account;
 use super::clock::SimulatedClock;
 use super::fault::{Fate, Fault, Moment, Trouble};
+use super::gate::{Reply, Waiting};
 use super::hub_http;
 use super::line::Line;
 use super::model;
@@ -48,6 +49,8 @@ pub(super) struct World {
     pub(super) trouble: Trouble,
     pub(super) calls: Vec<Call>,
     pub(super) calls_so_far: u32,
+    /// Where calls wait, if somebody holds the gate.
+    pub(super) gate: Option<mpsc::UnboundedSender<Waiting>>,
 }
 
 /// What the handles and the server share.
@@ -68,6 +71,7 @@ impl Shared {
                 trouble: Trouble::default(),
                 calls: Vec::new(),
                 calls_so_far: 0,
+                gate: None,
             }),
             held: watch::Sender::new(false),
             go_on: Notify::new(),
@@ -119,8 +123,14 @@ async fn serve(
             line.cut();
             Err(Refusal::new(500, "InternalFailure", "held"))
         }
-        Fate::Served(None) => shared.world().perform(&incoming),
-        Fate::Served(Some(fault)) => served_with(fault, &shared, &incoming, &line).await,
+        Fate::Served(fault) => {
+            if let Some(reply) = shared.through_the_gate(&incoming).await {
+                sent(reply, &line)
+            } else {
+                wait_first(fault, &shared).await;
+                sent(shared.reply(fault, &incoming), &line)
+            }
+        }
     };
     response(incoming.answer(&answer, &id), &id)
 }
@@ -131,44 +141,36 @@ async fn wait_for_release(shared: &Shared) {
     let _ = held.wait_for(|held| !held).await;
 }
 
-async fn served_with(fault: Fault, shared: &Shared, incoming: &Incoming, line: &Line) -> Answer {
+/// What comes before the effect.
+async fn wait_first(fault: Option<Fault>, shared: &Shared) {
     match fault {
-        Fault::Latency(late) => {
-            tokio::time::sleep(late).await;
-            shared.world().perform(incoming)
-        }
-        Fault::Paused => {
-            shared.go_on.notified().await;
-            shared.world().perform(incoming)
-        }
-        Fault::DropAfter => {
-            line.cut();
-            shared.world().perform(incoming)
-        }
-        Fault::TruncatedBody => {
+        Some(Fault::Latency(late)) => tokio::time::sleep(late).await,
+        Some(Fault::Paused) => shared.go_on.notified().await,
+        _ => (),
+    }
+}
+
+/// Leaves of the answer what is to arrive.
+fn sent(reply: Reply, line: &Line) -> Answer {
+    match reply {
+        Reply::Whole(answer) => answer,
+        Reply::Truncated(answer) => {
             line.truncate();
-            shared.world().perform(incoming)
+            answer
         }
-        Fault::DropBefore => {
+        Reply::Nothing => {
             line.cut();
-            shared.world().refuse(incoming, Refusal::new(500, "InternalFailure", "dropped"))
-        }
-        Fault::Throttled => shared.world().refuse(incoming, throttled(incoming)),
-        Fault::ServerError(status) => shared.world().refuse(incoming, server_error(incoming, status)),
-        Fault::AccessDenied => {
-            let mut world = shared.world();
-            let refusal = denied(incoming, &world.account.account_id);
-            world.refuse(incoming, refusal)
+            Err(Refusal::new(500, "InternalFailure", "cut"))
         }
     }
 }
 
-fn throttled(incoming: &Incoming) -> Refusal {
+pub(super) fn throttled(incoming: &Incoming) -> Refusal {
     let code = if incoming.speaks_xml() { "Throttling" } else { "ThrottlingException" };
     Refusal::new(400, code, "Rate exceeded")
 }
 
-fn server_error(incoming: &Incoming, status: u16) -> Refusal {
+pub(super) fn server_error(incoming: &Incoming, status: u16) -> Refusal {
     let code = match (status, incoming.service) {
         (503, "logs") => "ServiceUnavailableException",
         (503, _) => "ServiceUnavailable",
@@ -179,7 +181,7 @@ fn server_error(incoming: &Incoming, status: u16) -> Refusal {
     Refusal::new(status, code, "An internal error occurred.")
 }
 
-fn denied(incoming: &Incoming, account_id: &str) -> Refusal {
+pub(super) fn denied(incoming: &Incoming, account_id: &str) -> Refusal {
     let (status, code) = if incoming.speaks_xml() { (403, "AccessDenied") } else { (400, "AccessDeniedException") };
     let Incoming { service, operation, .. } = incoming;
     Refusal::new(
@@ -208,7 +210,7 @@ impl World {
     }
 
     /// Notes the call and refuses it.
-    fn refuse(&mut self, incoming: &Incoming, refusal: Refusal) -> Answer {
+    pub(super) fn refuse(&mut self, incoming: &Incoming, refusal: Refusal) -> Answer {
         self.record(incoming);
         if let Some(call) = self.calls.last_mut() {
             call.error = Some(refusal.code.clone());
@@ -255,7 +257,7 @@ impl Account {
     }
 }
 
-fn is_write(operation: &str) -> bool {
+pub(super) fn is_write(operation: &str) -> bool {
     matches!(
         operation,
         "UpdateProject"

@@ -22,7 +22,12 @@ pub(super) struct Machine<'a> {
     flavor: Flavor,
     exited: Option<i32>,
     stop_on_error: bool,
+    /// Scripts within scripts.
+    depth: usize,
 }
+
+/// A script that calls itself ends here.
+const DEEPEST: usize = 8;
 
 /// What one program did.
 #[derive(Debug, Default)]
@@ -61,7 +66,29 @@ impl<'a> Machine<'a> {
             flavor: Flavor::of(shell),
             exited: None,
             stop_on_error: false,
+            depth: 0,
         }
+    }
+
+    fn is_file(&self, path: &str) -> bool {
+        let files = self.account.projects.get(self.project).map(|project| &project.outside.files);
+        files.is_some_and(|files| files.contains_key(path.trim_start_matches("./")))
+    }
+
+    /// Runs a script of the repository; none if there is no such file.
+    fn file(&mut self, path: &str) -> Option<Ran> {
+        let project = self.account.projects.get(self.project)?;
+        let script = project.outside.files.get(path.trim_start_matches("./"))?.clone();
+        if self.depth == DEEPEST {
+            return Some(Ran::failed(1, vec![format!("{path}: too many scripts within scripts")]));
+        }
+        let (exited, stop_on_error) = (self.exited.take(), std::mem::take(&mut self.stop_on_error));
+        self.depth += 1;
+        let code = self.run(&script);
+        self.depth -= 1;
+        (self.exited, self.stop_on_error) = (exited, stop_on_error);
+        // What it printed is in the output already.
+        Some(Ran { code, ..Ran::default() })
     }
 
     /// The simulated time within the command.
@@ -164,6 +191,11 @@ impl<'a> Machine<'a> {
                 self.stop_on_error |= arguments.first().is_some_and(errexit);
                 Ran::default()
             }
+            "bash" | "sh" | "." | "source" => match arguments.iter().find(|word| !word.starts_with('-')) {
+                Some(path) => self.file(path).unwrap_or_default(),
+                None => Ran::default(),
+            },
+            _ if self.is_file(&program) => self.file(&program).unwrap_or_default(),
             // PowerShell: a lone expression is printed.
             _ if self.flavor == Flavor::PowerShell && stage.words[0].is_expression() => Ran::printed(vec![program]),
             _ => Ran::default(),

@@ -6,6 +6,7 @@ use super::account::Account;
 use super::build::{Container, PhaseEnd, PhaseKind};
 use super::buildspec::{Buildspec, Commands};
 use super::logs::Line;
+use super::options::RunnerLog;
 use super::phases::complete_lines;
 use super::run::{Script, container_line};
 use super::shell::Machine;
@@ -31,6 +32,13 @@ impl Account {
         };
         let end = stage.run(self, &project, &mut container, phase);
         let Stage { mut lines, lasts, .. } = stage;
+        let end = match &self.builds[place].given.job {
+            Some(job) if kind == PhaseKind::Build && self.unknowns.runner_log == RunnerLog::JobOnly => {
+                lines = job.lines_without_steps(begin, begin + lasts, &end);
+                job.end_without_steps(end)
+            }
+            _ => end,
+        };
         complete_lines(&mut lines, begin + lasts, kind, &end);
         self.builds[place].container = container;
         Script { lasts, end, lines }

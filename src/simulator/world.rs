@@ -123,6 +123,11 @@ impl Account {
         ProjectEdit::of(self, name)
     }
 
+    /// An object in S3, by its ARN: a buildspec that projects may name.
+    pub fn s3_object(&mut self, arn: &str, text: &str) {
+        self.s3_objects.insert(arn.to_owned(), text.to_owned());
+    }
+
     /// What commands that start so do, in every project.
     pub fn command(&mut self, starts_with: &str) -> CommandEdit<'_> {
         CommandEdit { account: self, project: None, starts_with: starts_with.to_owned() }

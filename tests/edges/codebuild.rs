@@ -128,7 +128,7 @@ async fn a_build_may_lack_everything_but_its_id() {
     let [build] = looked.builds.as_slice() else { panic!("{looked:?}") };
     assert_eq!((build.id.as_str(), build.project.as_str()), ("web:1", "web"));
     assert_eq!((&build.status, build.complete), (&Status::Unknown(String::new()), false));
-    assert_eq!((&build.log, &build.buildspec, &build.role), (&LogPlace::None, &Buildspec::Elsewhere, &None));
+    assert_eq!((&build.log, &build.buildspec, &build.role), (&LogPlace::None, &Buildspec::of(None), &None));
 }
 
 #[rstest]
@@ -208,7 +208,10 @@ async fn a_project_is_read() {
     .await;
     assert_eq!(project.created, Some("2026-11-21T10:00:00Z".parse().unwrap()));
     assert_eq!(project.role().unwrap().as_str(), "builder");
-    assert_eq!((project.source_kind.as_str(), &project.buildspec), ("CODEPIPELINE", &Buildspec::Elsewhere));
+    assert_eq!(
+        (project.source_kind.as_str(), &project.buildspec),
+        ("CODEPIPELINE", &Buildspec::of(Some("ci/buildspec.yml")))
+    );
     assert_eq!(project.tags[0].0, "aws:cloudformation:stack-name");
     assert_eq!((project.visibility, project.is_runner, project.has_batch), (Visibility::Private, false, false));
     assert_eq!(project.unrepresentable, Vec::<String>::new());

@@ -3,6 +3,8 @@
 use crate::support::world::{GRANT, World};
 use jiff::SignedDuration;
 use serde_json::json;
+use unthrottled::edge::clock::Clock;
+use unthrottled::edge::event::Kind;
 use unthrottled::reconcile::Daemon;
 use unthrottled::simulator::Fault;
 
@@ -205,7 +207,13 @@ async fn a_clock_that_falls_back_holds_nothing_up_for_good() {
         let mut daemon = world.daemon().await;
         for tick in 0..240 {
             let behind = if tick > fall_after { SignedDuration::from_hours(1) } else { SignedDuration::ZERO };
-            daemon.tick(world.sim.now() - behind).await.expect("a tick");
+            daemon
+                .tick(&Clock::of({
+                    let sim = world.sim.clone();
+                    move || sim.now() - behind
+                }))
+                .await
+                .expect("a tick");
             world.sim.advance(SignedDuration::from_secs(30));
             if tick > fall_after && world.stages().await == ["web: verified"] {
                 break;
@@ -232,4 +240,170 @@ async fn a_rollback_asked_for_at_any_time_puts_all_back() {
         assert_eq!(world.stages().await, ["web: rolled_back"], "after {seconds} s");
         assert_eq!(world.sim.snapshot().to_string(), before.to_string(), "after {seconds} s");
     }
+}
+
+/// A project whose login is applied and waits for proof.
+async fn login_applied() -> (World, Daemon) {
+    let world = World::new().policy("retry = \"never\"");
+    world.docker_project("api");
+    world.sim.run_build("api");
+    let mut daemon = world.daemon().await;
+    world.play(&mut daemon, SignedDuration::from_mins(1)).await;
+    assert_eq!(world.stages().await, ["api: applied"]);
+    (world, daemon)
+}
+
+/// Someone works on the buildspec while our login is in it.
+fn edit_buildspec(world: &World, edit: impl FnOnce(&str) -> String) -> String {
+    let theirs = edit(&world.buildspec("api"));
+    world.sim.edit_project("api", |json| json["source"]["buildspec"] = json!(theirs));
+    theirs
+}
+
+/// The line that holds the login, whole.
+fn login_line(text: &str) -> String {
+    let line = text.split_inclusive('\n').find(|line| line.contains("docker login"));
+    line.expect("a login").to_string()
+}
+
+fn with_their_edits(text: &str) -> String {
+    let text = text.replace("      # keep me\n", "      - make\n      # rewritten\n");
+    text.replace("version: 0.2\n", "# ours now\nversion: 0.2\n").replace("echo done", "echo really done")
+}
+
+/// An edit of the buildspec around our line is no drift, and a rollback takes our line and nothing of theirs.
+#[tokio::test]
+async fn a_rollback_takes_our_line_out_of_a_buildspec_that_others_have_edited() {
+    let (world, mut daemon) = login_applied().await;
+    let _listening = world.collector.install();
+    let theirs = edit_buildspec(&world, with_their_edits);
+    world.play(&mut daemon, SignedDuration::from_mins(20)).await;
+    assert_eq!(world.stages().await, ["api: applied"]);
+    world.roll_back("api").await;
+    world.rest(&mut daemon).await;
+    insta::assert_snapshot!(world.story(), @"
+    RollbackDecided api buildspec_login operator by operator
+    RemediationRolledBack api buildspec_login
+    ");
+    assert_eq!(world.buildspec("api"), theirs.replace(&login_line(&theirs), ""));
+    assert_eq!(world.buildspec("api"), with_their_edits(crate::support::cast::DOCKER_BUILD));
+    assert!(world.environment("api")["environmentVariables"].as_array().is_none_or(Vec::is_empty));
+    assert_eq!(world.sim.role_policy("codebuild-api", GRANT), None);
+}
+
+/// A later build of the edited buildspec proves the remedy as well as one of ours.
+#[tokio::test]
+async fn a_build_of_a_buildspec_that_others_have_edited_proves_our_line() {
+    let (world, mut daemon) = login_applied().await;
+    let _listening = world.collector.install();
+    let theirs = edit_buildspec(&world, with_their_edits);
+    world.sim.run_build("api");
+    world.play(&mut daemon, SignedDuration::from_mins(20)).await;
+    assert_eq!(world.stages().await, ["api: verified"], "{}", world.story());
+    assert_eq!(world.buildspec("api"), theirs);
+}
+
+/// Our line made their edited buildspec fail: it goes at once, and what they wrote stays.
+#[tokio::test]
+async fn a_login_that_makes_an_edited_buildspec_fail_is_taken_out_of_it() {
+    let (world, mut daemon) = login_applied().await;
+    let _listening = world.collector.install();
+    edit_buildspec(&world, with_their_edits);
+    world.sim.account(|account| {
+        account.secret("dockerhub").login("acme", "not-the-password");
+    });
+    world.sim.run_build("api");
+    world.rest(&mut daemon).await;
+    insta::assert_snapshot!(world.story(), @"
+    RollbackDecided api buildspec_login made_worse by api#2
+    RemediationRolledBack api buildspec_login
+    ");
+    assert_eq!(world.buildspec("api"), with_their_edits(crate::support::cast::DOCKER_BUILD));
+}
+
+/// What is not unmistakably ours stays, and a person is told what to take out.
+#[tokio::test]
+async fn a_line_that_can_not_be_told_from_theirs_is_left_to_a_person() {
+    let twice = |text: &str| {
+        let line = login_line(text);
+        text.replace(&line, &line.repeat(2))
+    };
+    let reworded = |text: &str| text.replace("--password-stdin\n", "--password-stdin || exit 3\n");
+    let swallowed = |text: &str| {
+        text.replace("    commands:\n", "    commands:\n      - |\n        set -e\n")
+            .replace("      - echo \"$", "        - echo \"$")
+    };
+    let edits = [("twice", twice as fn(&str) -> String), ("reworded", reworded), ("in a script", swallowed)];
+    for (name, edit) in edits {
+        let (world, mut daemon) = login_applied().await;
+        let theirs = edit_buildspec(&world, edit);
+        assert_ne!(theirs, crate::support::cast::DOCKER_BUILD, "{name}");
+        world.roll_back("api").await;
+        let _listening = world.collector.install();
+        world.rest(&mut daemon).await;
+        let told = world.told();
+        let escalated = told.iter().find(|event| event.event == Kind::RemediationEscalated).expect(name);
+        assert_eq!(escalated.reason.as_deref(), Some("drift"), "{name}");
+        let detail = escalated.detail.as_deref().unwrap_or_default();
+        assert!(
+            detail.contains("our line is not to be told from theirs") && detail.contains("docker login -u"),
+            "{detail}"
+        );
+        assert_eq!(world.buildspec("api"), theirs, "{name}");
+        let variables = world.environment("api")["environmentVariables"].to_string();
+        assert!(variables.contains("DOCKERHUB_PASSWORD"), "{name}: half a rollback would break the build");
+        assert!(world.sim.role_policy("codebuild-api", GRANT).is_some(), "{name}: the project still names the secret");
+    }
+}
+
+/// An edit at any moment of the tick that takes our line out: what is written is made of the text read last.
+#[tokio::test]
+async fn an_edit_between_our_look_and_our_rollback_stays() {
+    let mut edited = 0;
+    for read in 1..=4 {
+        let (world, mut daemon) = login_applied().await;
+        world.roll_back("api").await;
+        world.sim.advance(SignedDuration::from_mins(6));
+        world.sim.forget_calls();
+        world.sim.fault("BatchGetProjects", read..=read, Fault::Paused);
+        let over = std::cell::Cell::new(false);
+        let tick = async {
+            world.tick(&mut daemon).await;
+            over.set(true);
+        };
+        let person = async {
+            while !over.get() && world.calls().get("BatchGetProjects").is_none_or(|calls| *calls < read as usize) {
+                tokio::task::yield_now().await;
+            }
+            if !over.get() {
+                edit_buildspec(&world, with_their_edits);
+                edited += 1;
+                world.sim.go_on();
+            }
+        };
+        tokio::join!(tick, person);
+        world.sim.clear_faults();
+        world.rest(&mut daemon).await;
+        assert_eq!(world.stages().await, ["api: rolled_back"], "read {read}");
+        let untouched = crate::support::cast::DOCKER_BUILD;
+        let expected = if edited == read { with_their_edits(untouched) } else { untouched.to_string() };
+        assert_eq!(world.buildspec("api"), expected, "read {read}");
+    }
+    assert!(edited >= 3, "{edited} of the reads were there to edit at");
+}
+
+/// Someone takes our line and our variables out and edits on: nothing of ours is left but the grant, and that goes.
+#[tokio::test]
+async fn a_login_that_a_person_takes_out_while_editing_is_left_out() {
+    let (world, mut daemon) = login_applied().await;
+    let _listening = world.collector.install();
+    let theirs = edit_buildspec(&world, |text| with_their_edits(&text.replace(&login_line(text), "")));
+    world.sim.edit_project("api", |json| json["environment"]["environmentVariables"] = json!([]));
+    world.play(&mut daemon, SignedDuration::from_mins(10)).await;
+    insta::assert_snapshot!(world.story(), @"
+    RollbackDecided api buildspec_login taken_out
+    RemediationRolledBack api buildspec_login
+    ");
+    assert_eq!(world.buildspec("api"), theirs);
+    assert_eq!(world.sim.role_policy("codebuild-api", GRANT), None);
 }

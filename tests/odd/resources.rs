@@ -130,7 +130,8 @@ async fn a_member_of_the_environment_that_no_sdk_knows() {
     let mut daemon = world.daemon().await;
     world.play(&mut daemon, SignedDuration::from_mins(10)).await;
     let told = world.told();
-    let refused = told.iter().find(|event| event.event.name() == "RemedyUnavailable").expect("a reason");
+    let refused = told.iter().find(|event| event.event.name() == "RemediationProposed").expect("a reason");
+    assert_eq!(refused.remedy.map(|remedy| remedy.name()), Some("propose_patch"), "a person may");
     let detail = refused.detail.clone().unwrap_or_default();
     assert!(detail.contains("hologram"), "the reason names the member: {detail}");
     assert_only_sound_was_written(&world);

@@ -7,6 +7,9 @@ use serde_json::json;
 /// The login as docker's variable holds it: nowhere but in the secret.
 const LOGIN: &str = "YWNtZTpodWItcHc=";
 
+/// How it begins where the owner gets a patch for the buildspec.
+const PATCH: &str = "propose_patch: buildspec_login: the buildspec is in the repository, `buildspec.yml`, ";
+
 /// A secret with the text for docker, and a project with its buildspec in the repository.
 fn world() -> World {
     let world = World::new().policy("retry = \"always\"");
@@ -25,7 +28,7 @@ async fn played(world: &World) -> String {
     world.story()
 }
 
-/// Why nothing was done.
+/// Why the variable was not set: `propose_patch` and why where the owner gets a patch in its place, else `no_remedy`.
 async fn left(world: &World) -> String {
     let _listening = world.collector.install();
     world.sim.run_build("api");
@@ -34,9 +37,9 @@ async fn left(world: &World) -> String {
     world.rest(&mut daemon).await;
     assert_eq!(world.writes(), Vec::<String>::new(), "nothing is written");
     assert_eq!(world.sim.snapshot(), before);
-    let told = world.told();
-    let unavailable = told.iter().find(|event| event.event.name() == "RemedyUnavailable").expect("a reason");
-    unavailable.detail.clone().unwrap_or_default()
+    let said = world.without_remedy();
+    let [said] = said.as_slice() else { panic!("{said:?}") };
+    said.clone()
 }
 
 #[tokio::test]
@@ -99,19 +102,26 @@ async fn an_older_docker_and_an_unknown_image_are_left_alone() {
             account.project("api").image(image);
         });
         let why = left(&world).await;
-        assert!(why.contains(&format!("({word})")), "{image}: {why}");
+        assert!(why.starts_with(PATCH) && why.ends_with(&format!("({word})")), "{image}: {why}");
     }
 }
 
 #[tokio::test]
 async fn a_login_or_a_variable_of_the_projects_own_is_left_alone() {
-    for (name, word) in [("DOCKERHUB_USERNAME", "already_authenticated"), ("DOCKER_AUTH_CONFIG", "variable_taken")] {
+    // A patch for the buildspec would take the variable away from it.
+    let no_patch = "no_remedy: buildspec_login: ";
+    let taken = [
+        ("DOCKERHUB_USERNAME", no_patch, "already_authenticated"),
+        ("DOCKER_PASSWORD", PATCH, "already_authenticated"),
+        ("DOCKER_AUTH_CONFIG", PATCH, "variable_taken"),
+    ];
+    for (name, begin, word) in taken {
         let world = world();
         world.sim.account(|account| {
             account.project("api").variable(name, "theirs");
         });
         let why = left(&world).await;
-        assert!(why.contains(&format!("({word})")), "{name}: {why}");
+        assert!(why.starts_with(begin) && why.ends_with(&format!("({word})")), "{name}: {why}");
     }
 }
 
@@ -125,6 +135,7 @@ async fn a_secret_without_the_text_or_with_an_older_login_says_what_to_run() {
             account.secret("dockerhub").json(secret);
         });
         let said = left(&world).await;
+        assert!(said.starts_with(PATCH), "{said}");
         assert!(said.contains(why) && said.contains("`unthrottled secret rotate`"), "{said}");
         assert!(!said.contains("YWNtZ"), "{said}");
     }

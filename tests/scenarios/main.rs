@@ -7,6 +7,8 @@ mod support;
 
 mod auth_variable;
 mod cured;
+mod for_owner;
+mod kinds;
 mod left_alone;
 mod mirror;
 mod shared;

@@ -4,7 +4,8 @@ use crate::support::cast::no_secrets;
 use crate::support::world::World;
 use jiff::SignedDuration;
 use unthrottled::simulator::{
-    LogPages, Omitted, OmittedCredential, OmittedTags, Options, RetryReads, SystemTags, Unknowns,
+    BatchMembers, GivenBuildspec, LogPages, Omitted, OmittedCredential, OmittedTags, Options, RetryReads, RunnerLog,
+    SystemTags, Unknowns,
 };
 
 /// One reading, and its name.
@@ -33,6 +34,9 @@ fn readings() -> Vec<(&'static str, Unknowns)> {
                 late_logs: seconds(50),
                 log_pages: LogPages::Ragged,
                 system_tags: SystemTags::default(),
+                given_buildspec: GivenBuildspec::Hidden,
+                batch_members: BatchMembers::Unlisted,
+                runner_log: RunnerLog::JobOnly,
             },
         ),
     ]

@@ -5,6 +5,7 @@
 mod builds;
 mod commands;
 mod cures;
+mod kinds;
 mod lists;
 mod logs;
 mod projects;

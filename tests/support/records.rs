@@ -4,11 +4,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 use unthrottled::domain::build::{BuildId, PhaseName, ProjectName, RoleName, SecretArn};
+use unthrottled::domain::buildspec::login::Login as BuildspecLogin;
 use unthrottled::domain::change::{Change, Edit};
 use unthrottled::domain::classify::{Cause, Diagnosis, Login, Registry, Site, UnknownReason};
 use unthrottled::domain::decide::{HoldReason, Judgement, LeaveReason};
 use unthrottled::domain::detect::{Evidence, Place};
 use unthrottled::domain::history::{Detected, Fact, Record};
+use unthrottled::domain::patch::{Owner, Patch};
 use unthrottled::domain::plan::{Approval, Plan, RemediationId, RetryPlan};
 use unthrottled::domain::policy::{Mode, OnIneffective, Remedy};
 use unthrottled::domain::remediation::{Entry, EscalationReason, RollbackReason};
@@ -79,7 +81,7 @@ pub fn plan(project: &str, number: u32, remedy: Remedy) -> Plan {
             name: "DOCKER_AUTH_CONFIG".to_string(),
             reference: format!("{SECRET}:docker_auth_config"),
         }],
-        Remedy::BuildspecLogin => vec![
+        Remedy::BuildspecLogin | Remedy::ProposePatch => vec![
             Edit::Variable { name: "DOCKERHUB_USERNAME".to_string(), reference: format!("{SECRET}:username") },
             Edit::Variable { name: "DOCKERHUB_PASSWORD".to_string(), reference: format!("{SECRET}:password") },
         ],
@@ -101,7 +103,7 @@ pub fn plan(project: &str, number: u32, remedy: Remedy) -> Plan {
         project: ProjectName::new(because_of),
         image: "node:22".to_string(),
         because,
-        site: remedy.site(),
+        site: remedy.site().unwrap_or(Site::DockerClient),
         phase: remedy.usual_phase(),
         remedy,
         policy: "services".to_string(),
@@ -228,6 +230,34 @@ pub fn left_to_people() -> Vec<(Timestamp, Fact)> {
     ]
 }
 
+/// What the owner of a project, whose buildspec is in the repository, has to change.
+fn patch(project: &str, number: u32) -> Patch {
+    let login = plan(project, number, Remedy::BuildspecLogin);
+    let variables = |change: Change| match change {
+        Change::Project { mut edits } => {
+            edits.retain(|edit| matches!(edit, Edit::Variable { .. }));
+            Change::Project { edits }
+        }
+        grant @ Change::Grant { .. } => grant,
+    };
+    Patch {
+        project: login.project,
+        image: login.image,
+        because: login.because,
+        site: login.site,
+        phase: login.phase,
+        policy: login.policy,
+        credential: login.credential,
+        role: login.role,
+        secret: login.secret.unwrap(),
+        owner: Some(Owner::Terraform),
+        changes: login.changes.into_iter().map(variables).collect(),
+        login: Some(BuildspecLogin::default()),
+        unknown: Vec::new(),
+        why: "buildspec_login: the buildspec is not in the project".to_string(),
+    }
+}
+
 /// Builds that no remediation came of.
 pub fn not_remediated() -> Vec<(Timestamp, Fact)> {
     let judged = |time, project, judgement| {
@@ -253,8 +283,15 @@ pub fn not_remediated() -> Vec<(Timestamp, Fact)> {
         judged(
             "13:03:01",
             "infra",
-            Judgement::Proposed { plan: Box::new(plan("infra", 1, Remedy::RegistryCredential)), mode: Mode::Propose },
+            Judgement::Proposed {
+                plan: Box::new(plan("infra", 1, Remedy::RegistryCredential)),
+                mode: Mode::Propose,
+                owner: None,
+            },
         ),
+        (at("13:03:10"), detected("repo", 1, "13:03:00", anonymous(Site::DockerClient))),
+        judged("13:03:11", "repo", Judgement::ForOwner { patch: Box::new(patch("repo", 1)) }),
+        judged("13:03:20", "repo", Judgement::Repeated { build: build("repo", 1) }),
         (at("13:04:00"), detected("mirror", 1, "13:03:00", ecr)),
         judged(
             "13:04:01",

@@ -35,6 +35,11 @@ impl World {
         words.join(" ")
     }
 
+    /// Where nothing could be done, as told since the last time: `no_remedy` or `propose_patch`, and why.
+    pub fn without_remedy(&self) -> Vec<String> {
+        self.told().iter().filter_map(without_remedy).collect()
+    }
+
     /// `web#2` for the id of the second build of `web`.
     pub fn numbered(&self, id: &str) -> String {
         self.sim.build(id).map_or_else(|| id.to_string(), |build| format!("{}#{}", build.project, build.number))
@@ -74,6 +79,18 @@ impl World {
         };
         assert_eq!(by_id(told), by_id(&self.recorded(daemon).await), "the ledger and the events differ");
     }
+}
+
+fn without_remedy(event: &Event) -> Option<String> {
+    let word = match event.event.name() {
+        "RemedyUnavailable" => event.reason.clone(),
+        "RemediationProposed" => {
+            assert!(event.patch.as_ref().is_some_and(|patch| !patch.is_empty()), "a proposal is something to merge");
+            event.remedy.map(|remedy| remedy.to_string())
+        }
+        _ => return None,
+    };
+    Some(format!("{}: {}", word.unwrap_or_default(), event.detail.clone().unwrap_or_default()))
 }
 
 fn word(value: impl serde::Serialize) -> String {

@@ -9,6 +9,7 @@ use unthrottled::domain::history::{Fact, Record};
 use unthrottled::domain::plan::RemediationId;
 use unthrottled::domain::remediation::{Entry, Remediation, RollbackReason};
 use unthrottled::edge::aws::{Connection, Retries};
+use unthrottled::edge::clock::Clock;
 use unthrottled::edge::event::Event;
 use unthrottled::edge::event::collect::Collector;
 use unthrottled::edge::ledger::Ledger;
@@ -106,9 +107,15 @@ impl World {
         Daemon::open(&self.parsed(), access, &connect).await
     }
 
+    /// The simulated time.
+    pub fn clock(&self) -> Clock {
+        let sim = self.sim.clone();
+        Clock::of(move || sim.now())
+    }
+
     /// One tick now.
     pub async fn tick(&self, daemon: &mut Daemon) -> Tick {
-        let tick = daemon.tick(self.sim.now()).await.expect("a ledger that can be written");
+        let tick = daemon.tick(&self.clock()).await.expect("a ledger that can be written");
         self.hear();
         daemon.book().events_written().await.expect("a ledger that can be written");
         tick

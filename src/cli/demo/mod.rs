@@ -9,6 +9,7 @@ mod story;
 use crate::cli::exit::Exit;
 use crate::cli::frame::Frame;
 use crate::edge::aws::Connection;
+use crate::edge::clock::Clock;
 use crate::edge::event::collect::Collector;
 use crate::edge::settings::{Settings, Sources};
 use crate::reconcile::{Access, Daemon};
@@ -92,6 +93,8 @@ async fn play(
     out: &mut impl std::io::Write,
 ) -> anyhow::Result<()> {
     let began = simulator.now();
+    let clock = simulator.clone();
+    let clock = Clock::of(move || clock.now());
     let end = began.checked_add(LENGTH)?;
     let mut pushes: Vec<(Timestamp, &str)> =
         pushes.iter().map(|push| Ok((began.checked_add(push.after)?, push.project))).collect::<anyhow::Result<_>>()?;
@@ -102,7 +105,7 @@ async fn play(
         while let Some((_, project)) = pushes.pop_if(|(at, _)| *at <= now) {
             simulator.start_build(project);
         }
-        let tick = daemon.tick(now).await?;
+        let tick = daemon.tick(&clock).await?;
         story.tell(out)?;
         let idle = daemon.book().history("default").open().count() == 0 && pushes.is_empty();
         let is_over = |project: &str| simulator.builds_of(project).iter().all(|build| build.complete);

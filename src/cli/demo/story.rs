@@ -3,7 +3,7 @@
 use crate::cli::output::{self, Cell, Table, Tone, paint};
 use crate::cli::shared;
 use crate::domain::build::ProjectName;
-use crate::domain::classify::{Login, Registry};
+use crate::domain::classify::Registry;
 use crate::domain::history::History;
 use crate::domain::policy::Remedy;
 use crate::domain::remediation::{Outcome, Remediation, Stage};
@@ -125,26 +125,20 @@ impl<'a> Story<'a> {
         let after = self.simulator.snapshot();
         let restored = before["projects"]["legacy-batch"] == after["projects"]["legacy-batch"]
             && before["roles"]["legacy-build"] == after["roles"]["legacy-build"];
-        let mut table = Table::new(["PROJECT", "PHASE", "DIAGNOSIS", "REMEDY", "OUTCOME", "SECONDS"]);
-        table.right(5);
+        // 80 columns and no more: what was diagnosed stands in the timeline.
+        let mut table = Table::new(["PROJECT", "PHASE", "REMEDY AND OUTCOME", "SEC"]);
+        table.right(3);
         let mut outcomes = BTreeMap::new();
         for (project, _) in self.projects {
             let row = self.row(project, history);
             outcomes.insert(*project, row.outcome.clone());
-            let outcome = Cell::new(row.tone, row.outcome);
-            table.row([
-                (*project).into(),
-                row.phase.into(),
-                row.diagnosis.into(),
-                row.remedy.into(),
-                outcome,
-                row.seconds.into(),
-            ]);
+            let outcome = Cell::new(row.tone, row.remedy_and_outcome());
+            table.row([(*project).into(), row.phase.into(), outcome, row.seconds.into()]);
         }
         writeln!(out, "\n{}", table.render())?;
         let word = if restored { paint(Tone::Good, "yes") } else { paint(Tone::Bad, "no") };
         writeln!(out, "legacy-batch and its role byte-identical to before: {word}")?;
-        writeln!(out, "SECONDS: simulated, from the throttled build's end to the outcome.")?;
+        writeln!(out, "SEC: simulated seconds, from the throttled build's end to the outcome.")?;
         Ok(expected(&outcomes, restored))
     }
 
@@ -167,12 +161,8 @@ impl<'a> Story<'a> {
         let seconds = outcome_event.map(|event| (event.timestamp.as_millisecond() - ended) / 1000);
         Row {
             phase: detected.phase.as_ref().map(ToString::to_string).unwrap_or_default(),
-            diagnosis: detected_as(detected),
-            remedy: remediation
-                .map(|r| r.plan().remedy)
-                .or_else(|| outcome_event.and_then(|e| e.remedy))
-                .map_or("–", Remedy::name)
-                .to_string(),
+            registry: detected.registry.filter(|registry| *registry != Registry::DockerHub),
+            remedy: remediation.map(|r| r.plan().remedy).or_else(|| outcome_event.and_then(|e| e.remedy)),
             outcome,
             tone,
             seconds: seconds.map(|s| s.to_string()).unwrap_or_default(),
@@ -183,8 +173,9 @@ impl<'a> Story<'a> {
 /// One row of the closing table.
 struct Row {
     phase: String,
-    diagnosis: String,
-    remedy: String,
+    /// Whose limit it was, if not Docker Hub's.
+    registry: Option<Registry>,
+    remedy: Option<Remedy>,
     outcome: String,
     tone: Tone,
     seconds: String,
@@ -192,9 +183,16 @@ struct Row {
 
 impl Row {
     fn ignored() -> Row {
-        let dash = || "–".to_string();
-        let outcome = "ignored: not throttled".to_string();
-        Row { phase: dash(), diagnosis: dash(), remedy: dash(), tone: Tone::Dim, outcome, seconds: String::new() }
+        let (phase, outcome) = ("–".to_string(), "ignored: not throttled".to_string());
+        Row { phase, registry: None, remedy: None, tone: Tone::Dim, outcome, seconds: String::new() }
+    }
+
+    fn remedy_and_outcome(&self) -> String {
+        match (self.remedy, self.registry) {
+            (Some(remedy), _) => format!("{remedy} {}", self.outcome),
+            (None, Some(registry)) => format!("{} ({})", self.outcome, shared::registry(registry)),
+            (None, None) => self.outcome.clone(),
+        }
     }
 }
 
@@ -248,18 +246,6 @@ fn quoted(evidence: &str) -> String {
     let begins = if before.is_empty() { "" } else { "… " };
     let ends = if cut.len() < rest.len() { "…" } else { "" };
     format!("“{begins}{cut}{ends}”")
-}
-
-fn detected_as(event: &Event) -> String {
-    let who = match event.registry {
-        Some(Registry::DockerHub) => "Hub",
-        other => other.map_or("", shared::registry),
-    };
-    match event.login {
-        Some(Login::Authenticated) => format!("{who} limit, authenticated"),
-        Some(Login::Anonymous) => format!("{who} limit, anonymous"),
-        _ => format!("{who} limit"),
-    }
 }
 
 fn outcome(remediation: Option<&Remediation>, event: Option<&Event>) -> (String, Tone) {

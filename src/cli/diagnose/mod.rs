@@ -1,5 +1,6 @@
 //! `unthrottled diagnose`: what a log or a build says, without any AWS access.
 
+mod start;
 mod words;
 
 use crate::cli::output::Format;
@@ -10,13 +11,12 @@ use crate::edge::batch_get_builds;
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use start::{Oddity, Start, Unreadable};
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// What is read at once.
-const PIECE: usize = 256 * 1024;
 /// Input longer than this gets a progress bar.
 const LARGE: u64 = 64 * 1024 * 1024;
 /// The JSON of 100 builds is a few megabytes.
@@ -39,21 +39,6 @@ pub struct Args {
     format: Format,
 }
 
-/// Why a file could not be diagnosed. The words are for the person who named it.
-#[derive(Debug, thiserror::Error)]
-enum Unreadable {
-    #[error("is a directory, not a log")]
-    Directory,
-    #[error("is empty")]
-    Empty,
-    #[error("is compressed with {0}; unpack it first, for example `{1} FILE | unthrottled diagnose`")]
-    Compressed(&'static str, &'static str),
-    #[error("is UTF-16 text; convert it first, for example `iconv -f UTF-16 -t UTF-8 FILE | unthrottled diagnose`")]
-    Utf16,
-    #[error("can't be read")]
-    Io(#[from] io::Error),
-}
-
 /// Diagnoses every input and writes the results. Exit code 1 if one could not be read; the others are still diagnosed.
 pub fn run(args: &Args, out: &mut dyn Write, errors: &mut dyn Write) -> anyhow::Result<ExitCode> {
     match &args.build {
@@ -68,7 +53,7 @@ fn run_logs(args: &Args, out: &mut dyn Write, errors: &mut dyn Write) -> anyhow:
     let phase = args.phase.as_deref().map(PhaseName::new);
     let mut exit = ExitCode::SUCCESS;
     for file in files {
-        match scan(file) {
+        match scan(file, errors) {
             Ok(scan) => {
                 let diagnosis = classify::classify_text(&scan, phase.as_ref());
                 write_result(args.format, &name(file), &diagnosis, out)?;
@@ -92,7 +77,7 @@ fn run_builds(args: &Args, file: &Path, out: &mut dyn Write, errors: &mut dyn Wr
     };
     let scan = match (args.files.as_slice(), builds.as_slice()) {
         ([], _) => None,
-        ([log], [_]) => match scan(log) {
+        ([log], [_]) => match scan(log, errors) {
             Ok(scan) => Some(scan),
             Err(error) => {
                 report(&name(log), &error, errors)?;
@@ -113,11 +98,8 @@ fn read_builds(file: &Path) -> anyhow::Result<Vec<Build>> {
     let mut json = Vec::new();
     let input: Box<dyn Read> = if is_stdin(file) { Box::new(io::stdin().lock()) } else { Box::new(open(file)?) };
     input.take(LARGEST_JSON + 1).read_to_end(&mut json).context("can't be read")?;
-    anyhow::ensure!(!json.is_empty(), Unreadable::Empty);
     anyhow::ensure!(json.len() as u64 <= LARGEST_JSON, "is larger than any answer of `batch-get-builds`");
-    if let Some(reason) = unreadable_start(&json) {
-        return Err(reason.into());
-    }
+    start::readable(&json)?;
     Ok(batch_get_builds::read(&json)?)
 }
 
@@ -135,19 +117,24 @@ fn open(file: &Path) -> Result<File, Unreadable> {
     if opened.metadata()?.is_dir() { Err(Unreadable::Directory) } else { Ok(opened) }
 }
 
-/// Reads a log to its end in pieces.
-fn scan(file: &Path) -> Result<Scan, Unreadable> {
-    if is_stdin(file) {
-        return scan_input(io::stdin().lock(), &ProgressBar::hidden());
+/// Reads a log to its end in pieces, and says what is odd about it.
+fn scan(file: &Path, errors: &mut dyn Write) -> Result<Scan, Unreadable> {
+    let (scan, oddity) = if is_stdin(file) {
+        scan_input(io::stdin().lock(), &ProgressBar::hidden())?
+    } else {
+        let opened = open(file)?;
+        let length = opened.metadata()?.len();
+        // Drawn on standard error, and only if that is a terminal.
+        let progress =
+            if length >= LARGE && io::stderr().is_terminal() { progress_bar(length) } else { ProgressBar::hidden() };
+        let read = scan_input(opened, &progress);
+        progress.finish_and_clear();
+        read?
+    };
+    if let Some(oddity) = oddity {
+        writeln!(errors, "{}: {oddity}", name(file))?;
     }
-    let opened = open(file)?;
-    let length = opened.metadata()?.len();
-    // Drawn on standard error, and only if that is a terminal.
-    let progress =
-        if length >= LARGE && io::stderr().is_terminal() { progress_bar(length) } else { ProgressBar::hidden() };
-    let scan = scan_input(opened, &progress);
-    progress.finish_and_clear();
-    scan
+    Ok(scan)
 }
 
 fn progress_bar(length: u64) -> ProgressBar {
@@ -155,41 +142,22 @@ fn progress_bar(length: u64) -> ProgressBar {
     ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-fn scan_input(mut input: impl Read, progress: &ProgressBar) -> Result<Scan, Unreadable> {
+fn scan_input(mut input: impl Read, progress: &ProgressBar) -> Result<(Scan, Option<Oddity>), Unreadable> {
     let mut scanner = Scanner::new();
-    let mut piece = vec![0; PIECE];
-    let mut is_first = true;
+    let mut start = Start::default();
     loop {
-        let count = match input.read(&mut piece) {
+        let room = scanner.room();
+        let count = match input.read(room) {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error.into()),
         };
-        let read = piece.get(..count).unwrap_or_default();
-        if is_first {
-            if let Some(reason) = unreadable_start(read) {
-                return Err(reason);
-            }
-            is_first = false;
-        }
+        start.see(room.get(..count).unwrap_or_default())?;
         if count == 0 {
-            return Ok(scanner.finish());
+            return Ok((scanner.finish(), start.oddity()));
         }
-        scanner.push(read);
+        scanner.filled(count);
         progress.inc(count as u64);
-    }
-}
-
-/// Says what a file is that is no text, by how it begins.
-fn unreadable_start(start: &[u8]) -> Option<Unreadable> {
-    match start {
-        [] => Some(Unreadable::Empty),
-        [0x1f, 0x8b, ..] => Some(Unreadable::Compressed("gzip", "gzip -dc")),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Unreadable::Compressed("zstd", "zstd -dc")),
-        [0xfd, b'7', b'z', b'X', b'Z', ..] => Some(Unreadable::Compressed("xz", "xz -dc")),
-        [b'P', b'K', 3, 4, ..] => Some(Unreadable::Compressed("zip", "unzip -p")),
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some(Unreadable::Utf16),
-        _ => None,
     }
 }
 
@@ -338,7 +306,7 @@ mod tests {
     #[test]
     fn a_line_without_end_and_zero_bytes_are_read_through() {
         let mut log = vec![b'x'; 3 * 1024 * 1024];
-        log.extend(b"\0\0 Error response from daemon: toomanyrequests: Rate exceeded \0\0");
+        log.extend(b"\0\0 docker: Error response from daemon: toomanyrequests: Rate exceeded \0\0");
         log.extend(vec![b'y'; 1024 * 1024]);
         let (_, out, _) = run_on(&[&log], &["--format", "json"]);
         assert!(out.len() < 1_000, "the quote is short");

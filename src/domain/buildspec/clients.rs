@@ -63,7 +63,7 @@ fn read(
         if let Some(other) = other_client(item.text) {
             clients.other.get_or_insert((other, line));
         }
-        let Ok(deeds) = command::deeds(item.text, shell, variables) else {
+        let Ok(deeds) = command::deeds(item.text, shell, variables, None) else {
             if command::speaks_of_docker(item.text) {
                 return Err(Refusal::UnreadableCommand { line, column });
             }

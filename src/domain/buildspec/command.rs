@@ -11,7 +11,7 @@ use super::word::{Variables, Word};
 const DEEPEST: usize = 8;
 
 /// Words that a command must hold to be worth parsing: it may touch docker.
-const TOOLS: [&str; 14] = [
+const TOOLS: [&str; 15] = [
     "docker",
     "podman",
     "buildah",
@@ -26,13 +26,14 @@ const TOOLS: [&str; 14] = [
     "skaffold",
     "mirror",
     "buildx",
+    "jib",
 ];
 
 /// Words without which none of these tools pulls, logs in or starts the daemon. `docker tag` and `docker push`, the
 /// most frequent commands of all, need no parsing.
-const VERBS: [&str; 17] = [
+const VERBS: [&str; 18] = [
     "build", "pull", "run", "create", "up", "bake", "log", "dockerd", "start", "mirror", "deploy", "install", "local",
-    "dev", "test", "bud", "+",
+    "dev", "test", "bud", "jib", "+",
 ];
 
 /// One thing that a script does.
@@ -58,24 +59,42 @@ pub(super) fn speaks_of_docker(script: &str) -> bool {
     ["docker", "podman", "buildah"].iter().any(|tool| lower.contains(tool))
 }
 
-/// What a script does, in order.
-pub(super) fn deeds(script: &str, shell: Shell, variables: &mut Variables) -> Result<Vec<Deed>, Unreadable> {
+/// Which statements are worth reading, where not all are.
+type Only<'a> = Option<&'a dyn Fn(&str) -> bool>;
+
+/// What a script does, in order; with `only`, as far as statements for which it holds do it.
+pub(super) fn deeds(
+    script: &str,
+    shell: Shell,
+    variables: &mut Variables,
+    only: Only<'_>,
+) -> Result<Vec<Deed>, Unreadable> {
     let calls = match shell {
-        Shell::Sh => shell::read(script)?,
+        Shell::Sh => read(script, only)?,
         Shell::PowerShell | Shell::Cmd => windows::read(script, shell),
     };
     let mut deeds = Vec::new();
     for call in &calls {
-        deeds_of(call, variables, DEEPEST, &mut deeds)?;
+        deeds_of(call, variables, only, DEEPEST, &mut deeds)?;
     }
     Ok(deeds)
 }
 
-fn deeds_of(call: &Call, variables: &mut Variables, depth: usize, deeds: &mut Vec<Deed>) -> Result<(), Unreadable> {
+fn read(script: &str, only: Only<'_>) -> Result<Vec<Call>, Unreadable> {
+    only.map_or_else(|| shell::read(script), |is_worth| shell::read_worth(script, is_worth))
+}
+
+fn deeds_of(
+    call: &Call,
+    variables: &mut Variables,
+    only: Only<'_>,
+    depth: usize,
+    deeds: &mut Vec<Deed>,
+) -> Result<(), Unreadable> {
     if depth == 0 {
         return Err(Unreadable);
     }
-    for (name, value) in &call.assignments {
+    for (name, value) in call.assignments.iter().filter(|(name, _)| !is_argument(call, name)) {
         variables.set(name, value.clone());
         deeds.push(Deed::Sets(name.clone()));
     }
@@ -86,21 +105,34 @@ fn deeds_of(call: &Call, variables: &mut Variables, depth: usize, deeds: &mut Ve
     let Some((program, arguments)) = words.split_first() else {
         return Ok(());
     };
+    if starts_the_daemon_for(&program_name(program), arguments) {
+        deeds.push(Deed::Does(Action::Daemon));
+    }
     match inner(&program_name(program), arguments, call) {
         Inner::Script(script) => {
-            for call in shell::read(&script)? {
-                deeds_of(&call, variables, depth - 1, deeds)?;
+            for call in read(&script, only)? {
+                deeds_of(&call, variables, only, depth - 1, deeds)?;
             }
         }
         Inner::Command(skipped) => {
             let words = call.words.get(skipped..).unwrap_or_default().to_vec();
             let assignments = Vec::new();
             let input = call.input.clone();
-            deeds_of(&Call { assignments, words, input }, variables, depth - 1, deeds)?;
+            deeds_of(&Call { assignments, words, input }, variables, only, depth - 1, deeds)?;
         }
         Inner::Itself => deeds.extend(action(&program_name(program), program, arguments).map(Deed::Does)),
     }
     Ok(())
+}
+
+/// Whether `NAME=value` is an argument of a command that sets no variable: `docker build --build-arg NAME=value`.
+fn is_argument(call: &Call, name: &str) -> bool {
+    let program = call.words.first().and_then(Word::literal).unwrap_or_default();
+    let declares = matches!(program.as_str(), "export" | "declare" | "typeset" | "local" | "readonly");
+    let is_it = |word: &Word| {
+        word.literal().is_some_and(|text| text.strip_prefix(name).is_some_and(|rest| rest.starts_with(['=', '+'])))
+    };
+    !declares && call.words.iter().skip(1).any(is_it)
 }
 
 /// What a command that only runs another runs.
@@ -128,6 +160,7 @@ fn inner(program: &str, arguments: &[String], call: &Call) -> Inner {
         "xargs" => after(&["-n", "-P", "-I", "-L", "-d", "-s", "-E", "-a"], 0),
         "sh" | "bash" | "dash" | "ash" | "zsh" | "ksh" => shell_script(arguments, call),
         "eval" => Inner::Script(call.words.iter().skip(1).map(|word| word.script() + " ").collect()),
+        _ if starts_the_daemon_for(program, arguments) => Inner::Command(1),
         _ if wraps(program) => {
             arguments.iter().position(|word| is_docker(word)).map_or(Inner::Itself, |at| Inner::Command(at + 1))
         }
@@ -151,6 +184,12 @@ fn shell_script(arguments: &[String], call: &Call) -> Inner {
         Some(input) if arguments.iter().all(|word| word.starts_with('-')) => Inner::Script(input.clone()),
         _ => Inner::Itself,
     }
+}
+
+/// The entry point of docker's own images: it starts the daemon, then runs its arguments as a command.
+fn starts_the_daemon_for(program: &str, arguments: &[String]) -> bool {
+    program == "dockerd-entrypoint.sh"
+        && arguments.first().is_some_and(|word| !word.starts_with(['-', '$', '&', '>']) && word != "dockerd")
 }
 
 /// Helpers that repeat or guard the command in their arguments.
@@ -200,6 +239,10 @@ fn action(program: &str, path: &str, arguments: &[String]) -> Option<Action> {
         "pack" if first == "build" => Action::Pull(Registry::Unknown),
         "earthly" | "earth" if arguments.iter().any(|word| word.contains('+')) => Action::Pull(Registry::Unknown),
         "bazel" | "bazelisk" if builds_an_image(arguments) => Action::Pull(Registry::Unknown),
+        // jib reads the login of the docker client.
+        "mvn" | "mvnw" | "gradle" | "gradlew" if arguments.iter().any(|word| is_jib(word)) => {
+            Action::Pull(Registry::Unknown)
+        }
         "localstack" if has(&["start"]) => Action::Pull(Registry::Hub),
         "kind" | "k3d" if has(&["create"]) => Action::Pull(Registry::Hub),
         "skaffold" if has(&["build", "run", "dev"]) => Action::Pull(Registry::Unknown),
@@ -215,6 +258,11 @@ fn builds_an_image(arguments: &[String]) -> bool {
     let verbs = ["build", "run", "test"];
     arguments.iter().any(|word| verbs.contains(&word.as_str()))
         && arguments.iter().any(|word| ["image", "docker", "container", "push"].iter().any(|part| word.contains(part)))
+}
+
+/// `jib`, `jib:build`, `:app:jibDockerBuild`, `com.google.cloud.tools:jib-maven-plugin:build`
+fn is_jib(word: &str) -> bool {
+    !word.starts_with('-') && word.split([':', '-', '/']).any(|part| part.starts_with("jib"))
 }
 
 /// Whether this calls something of the source that may do anything.
@@ -251,7 +299,7 @@ mod tests {
 
     /// What a script does to docker.
     fn actions(script: &str) -> Vec<Action> {
-        let deeds = deeds(script, Shell::Sh, &mut Variables::default()).unwrap();
+        let deeds = deeds(script, Shell::Sh, &mut Variables::default(), None).unwrap();
         let actions = deeds.into_iter().filter_map(|deed| match deed {
             Deed::Does(action) => Some(action),
             Deed::Sets(_) => None,
@@ -313,10 +361,31 @@ mod tests {
     }
 
     #[test]
+    fn arguments_of_docker_set_no_variable() {
+        let set = |script| {
+            let deeds = deeds(script, Shell::Sh, &mut Variables::default(), None).unwrap();
+            deeds.contains(&Deed::Sets("A".to_string()))
+        };
+        for script in ["A=b", "export A=b", "export A=\"$B\"", "A=b docker build .", "readonly A=b", "export A=$(b)"] {
+            assert!(set(script), "{script}");
+        }
+        for script in ["docker build --build-arg A=b .", "docker run -e A=\"$B\" x", "docker run -e A=$(b) x"] {
+            assert!(!set(script), "{script}");
+        }
+    }
+
+    #[test]
+    fn what_the_entry_point_runs_comes_behind_the_daemon() {
+        assert_eq!(actions("dockerd-entrypoint.sh main.sh"), [Action::Daemon, Action::Calls(Hidden::Script)]);
+        assert_eq!(actions("/usr/local/bin/dockerd-entrypoint.sh docker build ."), [Action::Daemon, BUILDS]);
+    }
+
+    #[test]
     fn daemons_mirrors_and_other_tools_are_known() {
         for (script, action) in [
             ("nohup /usr/local/bin/dockerd --host=unix:///var/run/docker.sock &", Action::Daemon),
             ("bash /usr/local/bin/dockerd-entrypoint.sh", Action::Daemon),
+            ("dockerd-entrypoint.sh dockerd --debug", Action::Daemon),
             ("sudo systemctl start docker", Action::Daemon),
             ("/etc/init.d/docker start", Action::Daemon),
             ("echo '{\"registry-mirrors\": []}' > /etc/docker/daemon.json", Action::Mirror),
@@ -325,6 +394,9 @@ mod tests {
             ("sam build --use-container", BUILDS),
             ("earthly --push +image", BUILDS),
             ("bazel run //app:image_push", BUILDS),
+            ("./mvnw -Pprod verify jib:build", BUILDS),
+            ("./gradlew :app:jib --image=x", BUILDS),
+            ("mvn -Djib.skip=true verify", Action::Calls(Hidden::BuildTool)),
             ("kind create cluster", Action::Pull(Registry::Hub)),
             ("make image", Action::Calls(Hidden::Make)),
             ("npm run image", Action::Calls(Hidden::BuildTool)),

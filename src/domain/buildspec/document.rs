@@ -3,6 +3,7 @@
 //! JSON is YAML in flow style, so both are read here. Everything is bounded before it is walked: the length of the
 //! text, the depth of its nesting, and aliases, which are never expanded.
 
+use super::login::Shell;
 use super::refusal::{Refusal, Unsupported};
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StructureStyle};
 use std::collections::{BTreeMap, HashMap};
@@ -271,11 +272,36 @@ fn not_yaml(error: &ScanError, text: &str) -> Refusal {
     Refusal::NotYaml { line, column, what }
 }
 
+/// The first character that ends a line for YAML 1.1, of which CodeBuild's parser may be, and does not for ours.
+pub(super) fn older_line_break(text: &str) -> Option<(usize, usize)> {
+    let at = text.find(['\u{85}', '\u{2028}', '\u{2029}'])?;
+    let (line, column, _) = place_of(text, at, "");
+    Some((line, column))
+}
+
+/// Where a dollar is escaped for a language that fills the text in before a shell reads it, and what that looks like.
+pub(super) fn escaped_dollar(text: &str, shell: Shell) -> Option<(usize, usize, String)> {
+    // `$$` alone is the shell's own number, and in PowerShell a variable.
+    let doubled = text.match_indices("$$").find(|(at, _)| {
+        let next = text[at + 2..].chars().next();
+        next.is_some_and(|c| c == '{' || shell == Shell::Sh && (c == '(' || c == '_' || c.is_ascii_alphabetic()))
+    });
+    let doubled = doubled.map(|(at, _)| (at, text[at..].chars().take(3).collect::<String>()));
+    let pseudo = text.find("${AWS::").map(|at| (at, "${AWS::".to_string()));
+    let (at, mark) = doubled.into_iter().chain(pseudo).min()?;
+    Some(place_of(text, at, &mark))
+}
+
 /// The first of these marks in the text: line, column and the mark.
-pub(super) fn template_mark(text: &str, marks: &[&str]) -> Option<(usize, usize, String)> {
+fn template_mark(text: &str, marks: &[&str]) -> Option<(usize, usize, String)> {
     let (at, mark) = marks.iter().filter_map(|mark| Some((text.find(mark)?, *mark))).min()?;
+    Some(place_of(text, at, mark))
+}
+
+/// Line, column and the mark at this byte.
+fn place_of(text: &str, at: usize, mark: &str) -> (usize, usize, String) {
     let head = &text[..at];
     let line = head.matches('\n').count() + 1;
     let column = head.chars().rev().take_while(|c| *c != '\n').count() + 1;
-    Some((line, column, format!("`{mark}`")))
+    (line, column, format!("`{mark}`"))
 }

@@ -11,6 +11,7 @@
 //! Caveats: images named in Dockerfiles and compose files are out of sight, so a `docker build` counts as a pull from
 //! Docker Hub. Scripts that a buildspec calls are not read.
 
+pub mod batch;
 pub mod clients;
 mod command;
 mod docker;
@@ -20,17 +21,20 @@ pub mod login;
 mod nesting;
 mod outline;
 mod place;
+mod quick;
 mod quote;
 pub mod refusal;
 mod shell;
+pub mod sight;
 pub mod splice;
+mod statements;
 mod walk;
 mod windows;
 mod word;
 
 use document::Document;
-use login::Login;
-use refusal::Refusal;
+use login::{Login, Shell};
+use refusal::{Refusal, Unsupported};
 use serde::{Deserialize, Serialize};
 use splice::Splice;
 use std::fmt;
@@ -109,11 +113,15 @@ pub fn place_login(text: &str, login: &Login) -> Placement {
 fn find(text: &str, login: &Login) -> Result<Placement, Placement> {
     let document = Document::parse(text).map_err(Placement::Refused)?;
     let outline = outline::outline(&document).map_err(Placement::Refused)?;
-    let shell = outline.shell.unwrap_or(login.shell);
+    let shell = outline.shell.unwrap_or(if outline.speaks_powershell() { Shell::PowerShell } else { login.shell });
     let login = Login { shell, ..login.clone() };
     let place = place::place(&document, &outline, &login)?;
-    if let Some((line, column, what)) = document::template_mark(text, &["$${", "${AWS::"]) {
+    if let Some((line, column, what)) = document::escaped_dollar(text, shell) {
         return Err(Placement::Refused(Refusal::Template { line, column, what }));
+    }
+    if let Some((line, column)) = document::older_line_break(text) {
+        let what = Unsupported::Unproven;
+        return Err(Placement::Refused(Refusal::NotSupported { line, column, what }));
     }
     let splice = edit::edit(&document, text, place, &login.line()).map_err(Placement::Refused)?;
     let characters = text.chars().count() + splice.insert.chars().count();

@@ -14,7 +14,7 @@ pub(super) fn is_too_nested(script: &str) -> bool {
     // Whether a command could begin here: in `echo waiting for it` the word `for` opens nothing.
     let mut at_command = true;
     for (at, c) in script.char_indices().chain([(script.len(), '\n')]) {
-        if !c.is_whitespace() && !";&|(){}[]`<>".contains(c) {
+        if !c.is_whitespace() && !matches!(c, ';' | '&' | '|' | '(' | ')' | '{' | '}' | '[' | ']' | '`' | '<' | '>') {
             continue;
         }
         match script.get(word_start..at).unwrap_or_default() {
@@ -41,7 +41,7 @@ pub(super) fn is_too_nested(script: &str) -> bool {
             '}' | ']' => others = others.saturating_sub(1),
             _ => {}
         }
-        at_command |= "\n;&|(){`".contains(c);
+        at_command |= matches!(c, '\n' | ';' | '&' | '|' | '(' | ')' | '{' | '`');
         word_start = at + c.len_utf8();
         if parentheses + cases > DEEPEST_PARENTHESES || others > DEEPEST_NESTING {
             return true;
@@ -52,7 +52,7 @@ pub(super) fn is_too_nested(script: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::shell::{Unreadable, read};
+    use super::super::shell::{Unreadable, parse};
 
     #[test]
     fn nesting_is_refused_before_it_costs_stack_or_time() {
@@ -77,11 +77,11 @@ mod tests {
             "`if a; then ",
         ];
         for opener in openers {
-            assert_eq!(read(&opener.repeat(1_000)), Err(Unreadable), "{opener}");
+            assert_eq!(parse(&opener.repeat(1_000)), Err(Unreadable), "{opener}");
         }
         let english = "echo waiting for it while it starts if it does\n".repeat(100);
-        assert_eq!(read(&english).unwrap().len(), 100);
+        assert_eq!(parse(&english).unwrap().len(), 100);
         let sequence = "if a; then b; fi; case c in d) e;; esac; (f)\n".repeat(50);
-        assert_eq!(read(&sequence).unwrap().len(), 200);
+        assert_eq!(parse(&sequence).unwrap().len(), 200);
     }
 }

@@ -73,6 +73,18 @@ pub(super) struct Variable<'a> {
     pub(super) node: NodeId,
 }
 
+impl Outline<'_> {
+    /// Whether a command uses a variable as only PowerShell writes it. The default shell of Windows images is named
+    /// nowhere in a buildspec.
+    pub(super) fn speaks_powershell(&self) -> bool {
+        let items = self.phases.iter().flat_map(|phase| &phase.items);
+        items.into_iter().any(|item| {
+            let program = item.text.split_whitespace().next().unwrap_or_default().to_lowercase();
+            item.text.contains("$env:") && !program.contains("pwsh") && !program.contains("powershell")
+        })
+    }
+}
+
 /// Reads a document as a buildspec, or says why it is none that can be edited.
 pub(super) fn outline(document: &Document) -> Result<Outline<'_>, Refusal> {
     refuse_duplicates(document)?;

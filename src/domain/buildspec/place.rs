@@ -51,9 +51,8 @@ fn hold(document: &Document, outline: &Outline<'_>, pull: Pull) -> Result<(Place
         Holder::Flow(_) => Place::BeforeElement(element(phase, at)),
         Holder::Literal(node) => Place::FirstLine(node),
         Holder::Shared(_) => return Err(unsupported(Unsupported::SharedList)),
-        Holder::Scalar(_) | Holder::Missing => {
-            return earlier(outline, pull.phase).ok_or(inside(Inside::OneScalar));
-        }
+        Holder::Scalar(_) => return earlier(outline, pull.phase).ok_or(inside(Inside::OneScalar)),
+        Holder::Missing => return earlier(outline, pull.phase).ok_or(unsupported(Unsupported::Finally)),
     };
     Ok((place, phase.name))
 }

@@ -14,11 +14,12 @@ const SECRET_WORDS: [&str; 6] = ["pwd", "pw", "key", "auth", "pat", "sas"];
 ///
 /// It errs on the side of masking: a quote is there to recognise a line, not to run it.
 pub(super) fn quote(line: &str) -> String {
+    let logs_in = line.to_lowercase().contains("login");
     let clean: String = line.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let mut words: Vec<String> = Vec::new();
     let mut mask_next = false;
-    let logs_in = clean.to_lowercase().contains("login");
-    for word in clean.split_whitespace() {
+    // So many words are longer than the longest quote.
+    for word in clean.split_whitespace().take(LONGEST) {
         let shown = if mask_next && !is_reference(word) { MASK.to_string() } else { mask(word) };
         let lower = word.to_lowercase();
         let prints = lower == "echo" || lower == "printf";

@@ -4,10 +4,12 @@
 //! are for the shell, and a word in a comment or in an `echo` is no command.
 
 use super::nesting::is_too_nested;
+use super::quick;
+use super::statements;
 use super::word::{Part, Word};
 use brush_parser::ast::{
     Assignment, AssignmentValue, Command, CommandPrefixOrSuffixItem, CompoundCommand, CompoundList, ExtendedTestExpr,
-    IoFileRedirectTarget, IoRedirect, Pipeline, RedirectList, SimpleCommand, Word as AstWord,
+    IoFileRedirectTarget, IoRedirect, Pipeline, Program, RedirectList, SimpleCommand, Word as AstWord,
 };
 use brush_parser::word::{Parameter, ParameterExpr, WordPiece, WordPieceWithSource};
 use brush_parser::{Parser, ParserOptions};
@@ -32,8 +34,25 @@ pub(super) struct Unreadable;
 
 /// The commands that a script runs, those in substitutions before the one they serve.
 pub(super) fn read(script: &str) -> Result<Vec<Call>, Unreadable> {
+    quick::command(script).map_or_else(|| parse(script), |call| Ok(vec![call]))
+}
+
+/// The same by the parser alone.
+pub(super) fn parse(script: &str) -> Result<Vec<Call>, Unreadable> {
     let mut reader = Reader { calls: Vec::new() };
     reader.script(script, 0)?;
+    Ok(reader.calls)
+}
+
+/// The commands of those statements of a script that are worth reading or set a variable.
+pub(super) fn read_worth(script: &str, is_worth: &dyn Fn(&str) -> bool) -> Result<Vec<Call>, Unreadable> {
+    let program = statements::worth(script, is_worth)
+        .filter(|_| !is_too_nested(script))
+        .and_then(|tokens| brush_parser::parse_tokens(&tokens, &ParserOptions::default()).ok());
+    // What can't be read in parts may be readable as a whole.
+    let Some(program) = program else { return read(script) };
+    let mut reader = Reader { calls: Vec::new() };
+    reader.program(&program, 0)?;
     Ok(reader.calls)
 }
 
@@ -48,6 +67,10 @@ impl Reader {
         }
         let mut parser = Parser::new(script.as_bytes(), &ParserOptions::default());
         let program = parser.parse_program().map_err(|_| Unreadable)?;
+        self.program(&program, depth)
+    }
+
+    fn program(&mut self, program: &Program, depth: usize) -> Result<(), Unreadable> {
         program.complete_commands.iter().try_for_each(|list| self.list(list, depth))
     }
 
@@ -189,7 +212,8 @@ impl Reader {
                 IoFileRedirectTarget::Fd(_) => {}
             },
             IoRedirect::HereDocument(_, document) => {
-                if document.requires_expansion {
+                // Only its commands matter.
+                if document.requires_expansion && document.doc.value.contains(['`', '(']) {
                     let options = ParserOptions::default();
                     let text = &document.doc.value;
                     if let Ok(pieces) = brush_parser::word::parse_heredoc(text, &options) {
@@ -222,9 +246,9 @@ impl Reader {
     }
 
     fn word(&mut self, word: &AstWord, depth: usize) -> Result<Word, Unreadable> {
-        // Most words are plain, and the parser of words takes longer than all the rest.
-        if !word.value.contains(['$', '`', '\\', '\'', '"', '~', '<', '>', '(']) {
-            return Ok(Word::of(&word.value));
+        // The parser of words takes longer than all the rest.
+        if let Some(parts) = quick::parts(&word.value) {
+            return Ok(Word { parts });
         }
         let pieces = brush_parser::word::parse(&word.value, &ParserOptions::default()).map_err(|_| Unreadable)?;
         let parts = self.pieces(&pieces, &word.value, depth)?;

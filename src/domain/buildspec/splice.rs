@@ -50,6 +50,18 @@ impl Splice {
         Some([head, &self.insert, tail].concat())
     }
 
+    /// Whether what went in stands anywhere in this text, whatever its indentation.
+    pub fn has_trace_in(&self, text: &str) -> bool {
+        text.contains(self.command())
+    }
+
+    /// What went in, without indentation, dash and comma.
+    pub fn command(&self) -> &str {
+        let command = self.insert.trim().lines().last().unwrap_or_default().trim();
+        let command = command.strip_prefix("- ").unwrap_or(command);
+        command.strip_suffix(',').unwrap_or(command)
+    }
+
     /// The exact text from before; nothing where the insertion does not stand in its place.
     pub fn undo(&self, after: &str) -> Option<String> {
         let (head, rest) = after.split_at_checked(self.at)?;
@@ -77,6 +89,19 @@ mod tests {
         let after = splice(3).apply(before).unwrap();
         assert_eq!(after, "é\n- login\n- a\n");
         assert_eq!(splice(3).undo(&after).unwrap(), before);
+    }
+
+    #[test]
+    fn a_trace_is_the_command_itself() {
+        for (insert, there, gone) in [
+            ("      - login\r\n", "- |\n  a; login", "- log\n- in"),
+            ("\"login\", ", "[\"a\",\n \"login\"]", "[\"a\"]"),
+            ("  install:\n    commands:\n      - login\n", "x:\n- login\n", "install:\n  commands:\n  - a\n"),
+        ] {
+            let splice = Splice { insert: insert.to_string(), ..splice(0) };
+            assert!(splice.has_trace_in(there), "{there}");
+            assert!(!splice.has_trace_in(gone), "{gone}");
+        }
     }
 
     #[test]

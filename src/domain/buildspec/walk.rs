@@ -35,6 +35,23 @@ pub(super) fn first_pull(document: &Document, outline: &Outline<'_>, login: &Log
     Ok(pull)
 }
 
+/// The first command that pulls from Docker Hub, or may, without a login: its phase and its item. What an edit would have
+/// to mind besides is not minded.
+pub(super) fn first_hub_pull(
+    document: &Document,
+    outline: &Outline<'_>,
+    login: &Login,
+) -> Result<(usize, usize), Placement> {
+    let walk = Walk::new(document, outline, login).run()?;
+    let Some(at) = walk.hub_pull else {
+        return Err(walk.without_pull());
+    };
+    match walk.unknown_login {
+        Some((line, column)) => Err(Placement::Refused(Refusal::UnknownRegistryLogin { line, column })),
+        None => Ok(at),
+    }
+}
+
 /// Follows the commands in the order in which they run, up to the first that pulls from Docker Hub or might.
 struct Walk<'a> {
     document: &'a Document,
@@ -47,6 +64,8 @@ struct Walk<'a> {
     anchor: Option<Pull>,
     /// Whether a command pulls from Docker Hub or might.
     needed: bool,
+    /// That command: its phase and its item.
+    hub_pull: Option<(usize, usize)>,
     unknown_login: Option<Spot>,
     variable_in_use: Option<(String, Spot)>,
     /// The first that pulls from another registry only, and the first that pulls by other means.
@@ -75,6 +94,7 @@ impl<'a> Walk<'a> {
             logged_in: None,
             anchor: None,
             needed: false,
+            hub_pull: None,
             unknown_login: None,
             variable_in_use,
             elsewhere: None,
@@ -97,7 +117,7 @@ impl<'a> Walk<'a> {
                 if writes_hub_credentials(item.text) {
                     self.logged_in = Some((phase_at, item_at));
                 }
-                if command::is_worth_reading(item.text) || self.names_our_variables(item) {
+                if command::is_worth_reading(item.text) || names_variables_of(self.login, item.text) {
                     self.item((phase_at, item_at), item)?;
                 }
             }
@@ -105,15 +125,11 @@ impl<'a> Walk<'a> {
         Ok(self)
     }
 
-    fn names_our_variables(&self, item: &Item<'_>) -> bool {
-        [&self.login.username_variable, &self.login.password_variable]
-            .iter()
-            .any(|name| item.text.contains(name.as_str()))
-    }
-
     fn item(&mut self, at: (usize, usize), item: &Item<'_>) -> Result<(), Placement> {
         let spot = outline::spot(self.document, item.node);
-        let Ok(deeds) = command::deeds(item.text, self.login.shell, &mut self.variables) else {
+        let login = self.login;
+        let is_worth = |statement: &str| command::is_worth_reading(statement) || names_variables_of(login, statement);
+        let Ok(deeds) = command::deeds(item.text, login.shell, &mut self.variables, Some(&is_worth)) else {
             if !command::speaks_of_docker(item.text) {
                 return Ok(());
             }
@@ -155,6 +171,7 @@ impl<'a> Walk<'a> {
                     return Err(placement);
                 } else {
                     self.needed = true;
+                    self.hub_pull = Some(at);
                 }
             }
             Action::Login(Registry::Hub) => self.logged_in = Some(at),
@@ -224,7 +241,7 @@ impl<'a> Walk<'a> {
         let mut hidden = None;
         for item in self.outline.phases.iter().flat_map(|phase| &phase.items) {
             let spot = outline::spot(self.document, item.node);
-            let deeds = command::deeds(item.text, self.login.shell, &mut Variables::default());
+            let deeds = command::deeds(item.text, self.login.shell, &mut Variables::default(), None);
             for deed in deeds.unwrap_or_default() {
                 match deed {
                     Deed::Sets(_) => {}
@@ -239,6 +256,10 @@ impl<'a> Walk<'a> {
         }
         (uses, hidden)
     }
+}
+
+fn names_variables_of(login: &Login, text: &str) -> bool {
+    [&login.username_variable, &login.password_variable].iter().any(|name| text.contains(name.as_str()))
 }
 
 /// Whether a command writes docker's own file of credentials, with one for Docker Hub in it.

@@ -58,11 +58,30 @@ fn an_absent_type_of_pull_credentials_means_codebuild() {
 #[case(project("web"), Position::Neither)]
 #[case(logged_in().buildspec(BUILDSPEC), Position::Neither)]
 #[case(logged_in().buildspec("version: 0.2\n"), Position::Neither)]
+#[case(project("web").buildspec("version: 0.2\n"), Position::WithoutOurs)]
+#[case(project("web").buildspec(&logged_in_buildspec()), Position::Neither)]
+#[case(logged_in().buildspec(&format!("# theirs\n{}", logged_in_buildspec())), Position::AmidOthers)]
+#[case(logged_in().buildspec(&logged_in_buildspec().replace(LOGIN, &LOGIN.repeat(2))), Position::Neither)]
+#[case(logged_in().buildspec(&logged_in_buildspec().replace("stdin\n", "stdin || true\n")), Position::Neither)]
+#[case(logged_in().buildspec(&format!("# theirs\n{}", logged_in_buildspec())).plain_variable("DOCKERHUB_PASSWORD"), Position::Neither)]
 #[case(project("web").buildspec(BUILDSPEC).plain_variable("DOCKERHUB_USERNAME"), Position::Neither)]
 #[case(logged_in().plain_variable("DOCKERHUB_PASSWORD"), Position::Neither)]
 fn of_a_login(#[case] project: Project, #[case] expected: Position) {
     let position = login_change().position(Some(&project), &GrantSeen::Absent);
     assert_eq!(position, expected);
+}
+
+#[test]
+fn the_line_that_can_not_be_told_from_theirs_is_named() {
+    let line = |text: &str| {
+        let project = logged_in().buildspec(text);
+        login_change().line_of_ours(Some(&project)).map(String::from)
+    };
+    let twice = logged_in_buildspec().replace(LOGIN, &LOGIN.repeat(2));
+    assert_eq!(line(&twice).as_deref(), Some(LOGIN.trim().trim_start_matches("- ")));
+    assert_eq!(line(&logged_in_buildspec()), None, "as we left it");
+    assert_eq!(line(&format!("# theirs\n{}", logged_in_buildspec())), None, "it can be told");
+    assert_eq!(line("version: 0.2\n"), None, "it is not there");
 }
 
 #[test]

@@ -2,13 +2,18 @@
 
 use super::{Case, Judgement, LeaveReason, Means, left, unusable};
 use crate::domain::classify::Site;
+use crate::domain::patch::{self, Patch};
 use crate::domain::plan::{Approval, Plan, RemediationId};
 use crate::domain::policy::{Policy, Remedy};
+use crate::domain::remedy::propose_patch::{self, Ingredients};
 use crate::domain::remedy::{self, Inapplicable, Material};
 use crate::domain::retry;
 use jiff::Timestamp;
 
-/// The plan of the first remedy that applies, mode and limits aside; or why none does.
+/// The plan of the first remedy that applies, mode and limits aside; or the patch for the owner; or why there is none.
+///
+/// A patch is made in its place where the policy lists `propose_patch`, and as a last resort where a remedy is refused
+/// only because it is not ours to make the change.
 pub fn first_plan(
     case: Case<'_>,
     policy: &Policy,
@@ -19,6 +24,16 @@ pub fn first_plan(
     let Case { detected, build, project, history, .. } = case;
     let mut refusals: Vec<(Remedy, Inapplicable)> = Vec::new();
     for remedy in policy.remedies(site).iter().copied() {
+        if remedy == Remedy::ProposePatch {
+            if let Err(why) = means.secret {
+                return Err(unusable(why, now));
+            }
+            match patch(case, policy, site, means, &refusals) {
+                Ok(patch) => return Err(Judgement::ForOwner { patch: Box::new(patch) }),
+                Err(why) => refusals.push((remedy, why)),
+            }
+            continue;
+        }
         if history.is_disproved(&project.name, remedy) {
             refusals.push((remedy, Inapplicable::Disproved));
             continue;
@@ -37,18 +52,7 @@ pub fn first_plan(
             Err(why) if remedy.needs_secret() => return Err(unusable(why, now)),
             Err(_) => None,
         };
-        let made_by_us = history.made_grant(&means.role.name, &policy.credential.policy_name);
-        let material = Material {
-            build,
-            diagnosis: &detected.diagnosis,
-            project,
-            role: means.role,
-            secret,
-            credential: &policy.credential,
-            made_by_us,
-            images: means.images,
-        };
-        match remedy::changes(remedy, material) {
+        match remedy::changes(remedy, Material { secret, ..material(case, policy, means) }) {
             Ok(changes) => {
                 return Ok(Plan {
                     id: RemediationId::of(&build.id),
@@ -73,7 +77,64 @@ pub fn first_plan(
             Err(why) => refusals.push((remedy, why)),
         }
     }
+    if refusals.iter().any(|(_, why)| why.is_for_owner())
+        && let Ok(patch) = patch(case, policy, site, means, &refusals)
+    {
+        return Err(Judgement::ForOwner { patch: Box::new(patch) });
+    }
     Err(left(LeaveReason::NoRemedy, &refused(&refusals)))
+}
+
+fn material<'a>(case: Case<'a>, policy: &'a Policy, means: Means<'a>) -> Material<'a> {
+    Material {
+        build: case.build,
+        diagnosis: &case.detected.diagnosis,
+        project: case.project,
+        role: means.role,
+        secret: means.secret.ok(),
+        credential: &policy.credential,
+        made_by_us: case.history.made_grant(&means.role.name, &policy.credential.policy_name),
+        images: means.images,
+    }
+}
+
+/// The patch for the owner. What a later build disproved or somebody took out is not proposed either.
+fn patch(
+    case: Case<'_>,
+    policy: &Policy,
+    site: Site,
+    means: Means<'_>,
+    refusals: &[(Remedy, Inapplicable)],
+) -> Result<Patch, Inapplicable> {
+    let Case { detected, build, project, history, .. } = case;
+    let made_of = propose_patch::made_of(site);
+    if history.is_disproved(&project.name, made_of) {
+        return Err(Inapplicable::Disproved);
+    }
+    if history.is_taken_out(&project.name, made_of) {
+        return Err(Inapplicable::TakenOut);
+    }
+    let Ok(secret) = means.secret else { return Err(Inapplicable::NoSecret) };
+    let Ingredients { changes, login } = propose_patch::ingredients(material(case, policy, means), site)?;
+    Ok(Patch {
+        project: project.name.clone(),
+        image: project.environment.image.clone(),
+        because: build.id.clone(),
+        site,
+        phase: detected.diagnosis.phase.clone().unwrap_or_else(|| made_of.usual_phase()),
+        policy: policy.name.clone(),
+        credential: policy.credential.name.clone(),
+        role: means.role.name.clone(),
+        secret: secret.arn.clone(),
+        owner: patch::owner(project),
+        changes,
+        login,
+        unknown: project.unrepresentable.clone(),
+        why: match refusals {
+            [] => format!("policy `{}` proposes only", policy.name),
+            refusals => refused(refusals),
+        },
+    })
 }
 
 fn refused(refusals: &[(Remedy, Inapplicable)]) -> String {

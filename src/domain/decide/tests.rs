@@ -1,6 +1,9 @@
 //! Situations and what is decided in them.
 
 use super::*;
+
+mod proposals;
+
 use crate::domain::build::{RoleName, Visibility};
 use crate::domain::history::Fact;
 use crate::domain::plan::RetryPlan;
@@ -98,6 +101,8 @@ impl Situation {
             }
             Decision::Judge(Judgement::Held { reason, .. }) => reason.word().to_string(),
             Decision::Judge(Judgement::Left { reason, .. }) => reason.word().to_string(),
+            Decision::Judge(Judgement::ForOwner { .. }) => "patch".to_string(),
+            Decision::Judge(Judgement::Repeated { build }) => format!("proposed for {build}"),
             Decision::Judge(Judgement::Covered { by }) => format!("covered by {by}"),
         }
     }
@@ -253,7 +258,7 @@ fn the_first_remedy_that_applies_is_taken_and_each_that_does_not_says_why() {
     situation.project = situation.project.credential("mine");
     assert_eq!(
         situation.detail(),
-        "left alone (no_remedy): buildspec_login: the buildspec is not in the project (buildspec_elsewhere); \
+        "left alone (no_remedy): buildspec_login: the buildspec is in the repository, `buildspec.yml`, and not in the project (buildspec_elsewhere); \
          registry_credential: the project pulls its image with a credential already (credential_set_already)"
     );
     situation.policy.provisioning.clear();

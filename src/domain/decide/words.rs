@@ -1,6 +1,7 @@
 //! The words of a judgement: bounded ones for events, sentences for people.
 
 use super::{HoldReason, Judgement, LeaveReason};
+use crate::domain::policy::Remedy;
 use std::fmt;
 
 impl HoldReason {
@@ -46,6 +47,10 @@ impl fmt::Display for Judgement {
             Judgement::Proposed { plan, .. } => {
                 write!(f, "proposed: {} for {}", plan.remedy, plan.project)
             }
+            Judgement::ForOwner { patch } => {
+                write!(f, "proposed: {} for {}: {}", Remedy::ProposePatch, patch.project, patch.why)
+            }
+            Judgement::Repeated { build } => write!(f, "proposed already, because of build {build}"),
             Judgement::Held { reason, detail, until } => write!(f, "held until {until} ({}): {detail}", reason.word()),
             Judgement::Left { reason, detail } => {
                 write!(f, "left alone ({}): {detail}", reason.word())

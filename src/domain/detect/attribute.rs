@@ -3,6 +3,8 @@
 use crate::domain::classify::Registry;
 use crate::domain::detect::clean::Line;
 use crate::domain::image::{Image, registry_of_host};
+use aho_corasick::AhoCorasick;
+use std::sync::LazyLock;
 
 /// How many lines before a message may name the image of the failing step.
 const BEFORE: usize = 14;
@@ -97,36 +99,43 @@ pub fn way(lines: &[Line], span: Span) -> Way {
     before.iter().rev().find_map(|line| way_of_step(&line.text)).unwrap_or(Way::Pull)
 }
 
+/// What a line holds that says a push is about to begin, or goes on.
+const PUSH: [&str; 9] = [
+    "The push refers to repository",
+    "docker push",
+    "docker image push",
+    "podman push",
+    "buildah push",
+    ": Pushed",
+    ": Layer already exists",
+    ": Pushing",
+    "pushing layers",
+];
+/// The same of a pull.
+const PULL: [&str; 13] = [
+    "Pulling from ",
+    "docker pull",
+    "Unable to find image",
+    "Using default tag",
+    "Trying to pull",
+    "load metadata for",
+    "Pulling fs layer",
+    "Pulling image",
+    "docker build",
+    "docker run",
+    "podman pull",
+    "Phase complete: ",
+    "Retrieving image",
+];
+
+/// All of these at once, as most lines hold none.
+static STEPS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| AhoCorasick::new(PUSH.iter().chain(&PULL)).ok());
+
 /// What a line says the client is about to do.
 fn way_of_step(text: &str) -> Option<Way> {
-    const PUSH: [&str; 9] = [
-        "The push refers to repository",
-        "docker push",
-        "docker image push",
-        "podman push",
-        "buildah push",
-        ": Pushed",
-        ": Layer already exists",
-        ": Pushing",
-        "pushing layers",
-    ];
-    const PULL: [&str; 13] = [
-        "Pulling from ",
-        "docker pull",
-        "Unable to find image",
-        "Using default tag",
-        "Trying to pull",
-        "load metadata for",
-        "Pulling fs layer",
-        "Pulling image",
-        "docker build",
-        "docker run",
-        "podman pull",
-        "Phase complete: ",
-        "Retrieving image",
-    ];
+    let tells = STEPS.as_ref().is_none_or(|steps| steps.is_match(text));
     let is_step = text.starts_with("Step ") && text.contains(" : FROM ");
-    if PULL.iter().any(|sign| text.contains(sign)) || is_step {
+    if (tells && PULL.iter().any(|sign| text.contains(sign))) || is_step {
         return Some(Way::Pull);
     }
     if text.contains("docker login") {
@@ -137,7 +146,7 @@ fn way_of_step(text: &str) -> Option<Way> {
             && layer.bytes().all(|byte| byte.is_ascii_hexdigit())
             && ["Preparing", "Waiting", "Retrying in"].iter().any(|state| rest.starts_with(state))
     });
-    (waits || PUSH.iter().any(|sign| text.contains(sign))).then_some(Way::Push)
+    (waits || tells && PUSH.iter().any(|sign| text.contains(sign))).then_some(Way::Push)
 }
 
 /// containerd 2 prints the request and its status on one line and the registry's message on the next.
@@ -181,36 +190,43 @@ fn hosts(text: &str) -> Vec<String> {
     hosts
 }
 
+/// The phrases after which clients name an image.
+const PHRASES: [&str; 26] = [
+    "ailed to pull image ",
+    "ull and unpack image ",
+    "resolve reference ",
+    "source metadata for ",
+    "pull access denied for ",
+    "load metadata for ",
+    "ulling image: ",
+    "ulling image ",
+    "find image ",
+    "rying to pull ",
+    "docker pull ",
+    "podman pull ",
+    "crane digest ",
+    "failed to pull ",
+    "docker://",
+    " in docker.io/",
+    "reading image ",
+    "etrieving image ",
+    "failed for ",
+    "launch failed for image ",
+    "failed to solve: ",
+    "Image ",
+    "ulling docker image: ",
+    "fetch image ",
+    "pulling ",
+    "crictl pull ",
+];
+
+static PHRASE: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| AhoCorasick::new(PHRASES).ok());
+
 /// Image references in the words of a client: after the phrases that name one.
 fn images(text: &str) -> Vec<String> {
-    const PHRASES: [&str; 26] = [
-        "ailed to pull image ",
-        "ull and unpack image ",
-        "resolve reference ",
-        "source metadata for ",
-        "pull access denied for ",
-        "load metadata for ",
-        "ulling image: ",
-        "ulling image ",
-        "find image ",
-        "rying to pull ",
-        "docker pull ",
-        "podman pull ",
-        "crane digest ",
-        "failed to pull ",
-        "docker://",
-        " in docker.io/",
-        "reading image ",
-        "etrieving image ",
-        "failed for ",
-        "launch failed for image ",
-        "failed to solve: ",
-        "Image ",
-        "ulling docker image: ",
-        "fetch image ",
-        "pulling ",
-        "crictl pull ",
-    ];
+    if PHRASE.as_ref().is_some_and(|phrase| !phrase.is_match(text)) {
+        return Vec::new();
+    }
     let mut found: Vec<(usize, String)> = Vec::new();
     for phrase in PHRASES {
         for (at, _) in text.match_indices(phrase) {

@@ -23,7 +23,14 @@ pub struct Line {
 pub fn lines(raw: &[u8], first_number: u64, at: u64) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut at = at;
-    for (number, row) in (first_number..).zip(raw.split(|byte| *byte == b'\n')) {
+    for (number, row) in (first_number..).zip(rows(raw)) {
+        if let Some(plain) = plain(row) {
+            let (stamped, text) = without_prefixes(plain);
+            let indent = indent(plain, text);
+            lines.push(Line { number, at, text: text.to_string(), width: plain.len(), indent, stamped });
+            at += row.len() as u64 + 1;
+            continue;
+        }
         let ended = row.strip_suffix(b"\r").unwrap_or(row);
         // Some tools join the lines of a log with HTML's line break.
         for piece in String::from_utf8_lossy(ended).split('\r').flat_map(|piece| piece.split("<br/>")) {
@@ -44,6 +51,24 @@ fn indent(line: &str, text: &str) -> usize {
     let prefix = before.trim_end();
     let blanks = before.chars().count() - prefix.chars().count();
     if prefix.is_empty() { blanks } else { blanks.saturating_sub(1) }
+}
+
+/// What stands between line feeds; at least one row.
+fn rows(raw: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = memchr::memchr_iter(b'\n', raw).chain(std::iter::once(raw.len()));
+    ends.scan(0, |from, end| {
+        let row = raw.get(*from..end).unwrap_or_default();
+        *from = end + 1;
+        Some(row)
+    })
+}
+
+/// A row that holds nothing to take out or to separate, as most do. The rest of this file would leave it as it is.
+fn plain(row: &[u8]) -> Option<&str> {
+    // Without an early end, so that it is done with vector instructions.
+    let is_plain = row.iter().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'));
+    let text = str::from_utf8(row).ok().filter(|_| is_plain)?;
+    (memchr::memchr(b'<', row).is_none() || !text.contains("<br/>")).then_some(text)
 }
 
 /// The text without terminal escapes, control and direction-changing characters. A tab becomes a blank.
@@ -122,6 +147,9 @@ fn without_prefixes(line: &str) -> (bool, &str) {
     let mut stamped = false;
     let mut rest = line.trim();
     loop {
+        if !may_begin_prefix(rest) {
+            return (stamped, rest);
+        }
         let before = rest;
         if let Some(after) = rest.strip_prefix("[Container]") {
             stamped = true;
@@ -133,6 +161,12 @@ fn without_prefixes(line: &str) -> (bool, &str) {
             return (stamped, rest);
         }
     }
+}
+
+/// Whether one of the prefixes begins so: a bracket, a digit, a month's first letter, a margin's sign. Most lines don't.
+fn may_begin_prefix(text: &str) -> bool {
+    let first = text.bytes().next();
+    first.is_some_and(|byte| byte.is_ascii_digit() || !byte.is_ascii() || b"[>|#JFMASOND".contains(&byte))
 }
 
 /// `2025-02-12T15:02:00.42Z`, `2020/12/03 19:42:07`, `15:02:00,361`, `[2023-03-09T10:02:36.442Z]`, `Dec 20 14:57:40`.
@@ -155,10 +189,10 @@ fn without_syslog_time(text: &str) -> Option<&str> {
 
 /// A date, a time, or both: digits and their separators, at least two separators, no other letter than `T` and `Z`.
 pub fn is_time(word: &str) -> bool {
-    let separators = word.bytes().filter(|byte| matches!(byte, b':' | b'-' | b'/')).count();
+    let separators = || word.bytes().filter(|byte| matches!(byte, b':' | b'-' | b'/')).count();
     word.len() >= 8
         && word.starts_with(|c: char| c.is_ascii_digit())
-        && separators >= 2
+        && separators() >= 2
         && word.bytes().all(|byte| byte.is_ascii_digit() || b":-/.,+TZ ".contains(&byte))
 }
 
@@ -223,6 +257,37 @@ mod tests {
         let found = lines(raw.as_bytes(), 7, 3);
         let [line] = found.as_slice() else { panic!("one line") };
         assert_eq!((line.number, line.at, line.stamped, line.text.as_str()), (7, 3, stamped, text));
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case("a")]
+    #[case("\n")]
+    #[case("a\n\nb\n")]
+    fn rows_are_what_line_feeds_separate(#[case] raw: &str) {
+        let expected: Vec<&[u8]> = raw.as_bytes().split(|byte| *byte == b'\n').collect();
+        assert_eq!(rows(raw.as_bytes()).collect::<Vec<_>>(), expected);
+    }
+
+    #[rstest]
+    #[case("[Container] 2020/12/03 19:42:12 a b  ")]
+    #[case("3 | a < b")]
+    #[case("")]
+    fn a_plain_row_is_read_as_any_other(#[case] row: &str) {
+        assert_eq!(plain(row.as_bytes()), Some(row));
+        // A character without width makes the same row not plain.
+        let mut other = lines(format!("{row}\u{200b}").as_bytes(), 1, 0);
+        other.iter_mut().for_each(|line| line.text.truncate(line.text.trim_end().len()));
+        assert_eq!(lines(row.as_bytes(), 1, 0), other);
+    }
+
+    #[rstest]
+    #[case("a\tb")]
+    #[case("a\u{1b}[1mb")]
+    #[case("a<br/>b")]
+    #[case("aéb")]
+    fn what_needs_cleaning_is_not_plain(#[case] row: &str) {
+        assert_eq!(plain(row.as_bytes()), None);
     }
 
     #[test]

@@ -28,12 +28,11 @@ enum Fate {
 
 impl Ran {
     /// The command that was echoed last in these lines.
-    pub fn last_of(lines: &[Line]) -> Ran {
-        let command = lines.iter().rev().find_map(|line| match echo::agent(line) {
-            Some(Agent::Running(command)) => Some(squeezed(command)),
+    pub fn last_of(lines: &[Line]) -> Option<Ran> {
+        lines.iter().rev().find_map(|line| match echo::agent(line) {
+            Some(Agent::Running(command)) => Some(Ran { command: Some(squeezed(command)), fate: Fate::Running }),
             _ => None,
-        });
-        Ran { command, fate: Fate::Running }
+        })
     }
 
     /// Whether its command is the one that the agent ran last, as far as is known.
@@ -105,6 +104,13 @@ mod tests {
         let scan = in_log(&log_of(script));
         let found: Vec<_> = scan.findings.iter().map(|finding| finding.recovered).collect();
         assert_eq!(found, [recovered], "{}", log_of(script));
+    }
+
+    #[test]
+    fn a_command_that_printed_much_before_it_was_refused_is_known() {
+        let log = log_of("RcFe").replace(REFUSED, &format!("{}{REFUSED}", "ok\n".repeat(100)));
+        let found: Vec<_> = in_log(&log).findings.iter().map(|finding| finding.recovered).collect();
+        assert_eq!(found, [false]);
     }
 
     #[test]

@@ -76,6 +76,18 @@ pub fn echoed(lines: &[Line]) -> Vec<bool> {
     echoed
 }
 
+/// Whether what the first line echoes is over within these lines, whatever follows. True if it is no echo.
+pub fn is_over(lines: &[Line]) -> bool {
+    let Some(first) = lines.first() else { return false };
+    // The last line may go on behind what is seen.
+    let whole = lines.get(..lines.len() - 1).unwrap_or_default();
+    match agent(first) {
+        Some(Agent::Running(command)) => shell_end(command, whole, 0).is_some(),
+        Some(Agent::Ended(text)) => report_end(text, whole, 0) < whole.len(),
+        _ => !whole.is_empty(),
+    }
+}
+
 /// The line after a report, which ends with `exit status <n>`.
 fn report_end(text: &str, lines: &[Line], index: usize) -> usize {
     if text.contains("exit status ") || text.starts_with("Phase context status code:  ") || is_finished_context(text) {
@@ -95,6 +107,11 @@ fn is_finished_context(text: &str) -> bool {
 
 /// The line after an echoed command: where the shell would have read all of it.
 fn command_end(command: &str, lines: &[Line], index: usize) -> usize {
+    // Never complete: the shell is another one, or the log is cut. Then only the first line is sure.
+    shell_end(command, lines, index).unwrap_or(index + 1)
+}
+
+fn shell_end(command: &str, lines: &[Line], index: usize) -> Option<usize> {
     let limit = next_agent(lines, index);
     let mut shell = Shell::default();
     shell.read(command);
@@ -102,12 +119,11 @@ fn command_end(command: &str, lines: &[Line], index: usize) -> usize {
     while !shell.is_complete() {
         match lines.get(end) {
             Some(line) if end < limit => shell.read(&line.text),
-            // Never complete: the shell is another one, or the log is cut. Then only the first line is sure.
-            _ => return index + 1,
+            _ => return None,
         }
         end += 1;
     }
-    end
+    Some(end)
 }
 
 fn next_agent(lines: &[Line], index: usize) -> usize {

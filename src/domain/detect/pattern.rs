@@ -25,30 +25,24 @@ pub struct Squeezed {
 impl Squeezed {
     /// Squeezes lines that were cleaned. Lines that say nothing are left out.
     pub fn of(lines: &[Line]) -> Squeezed {
-        let mut squeezed = Squeezed::default();
-        for (index, line) in lines.iter().enumerate() {
-            if !clean::is_filler(&line.text) {
-                squeezed.add(index, &line.text);
-            }
+        let length = lines.iter().map(|line| line.text.len()).sum();
+        let mut squeezed = Squeezed { text: Vec::with_capacity(length), places: Vec::with_capacity(length) };
+        for (index, line) in lines.iter().enumerate().filter(|(_, line)| !clean::is_filler(&line.text)) {
+            each_counting(&line.text, |offset, byte| {
+                squeezed.text.push(byte);
+                squeezed.places.push((index, offset));
+            });
         }
         squeezed
     }
 
-    fn add(&mut self, index: usize, text: &str) {
-        let mut chars = text.char_indices().peekable();
-        while let Some((offset, c)) = chars.next() {
-            match c {
-                '\\' => {
-                    // `\n` of JSON is a line break; `\"` is a quote.
-                    chars.next_if(|(_, next)| matches!(next, 'n' | 'r' | 't'));
-                }
-                _ if c.is_whitespace() => {}
-                _ => {
-                    self.text.push(if c.is_ascii() { c.to_ascii_lowercase() as u8 } else { b'?' });
-                    self.places.push((index, offset));
-                }
-            }
+    /// Only the text, for those who do not need the places.
+    pub fn text_of(lines: &[Line]) -> Vec<u8> {
+        let mut text = Vec::with_capacity(lines.iter().map(|line| line.text.len()).sum());
+        for line in lines.iter().filter(|line| !clean::is_filler(&line.text)) {
+            each_counting(&line.text, |_, byte| text.push(byte));
         }
+        text
     }
 
     /// Whether the character at an index is the first of its line.
@@ -59,6 +53,23 @@ impl Squeezed {
     /// Whether the line ends before an index.
     fn ends_line(&self, at: usize) -> bool {
         at >= self.text.len() || self.starts_line(at)
+    }
+}
+
+/// Each character that counts, with its offset.
+fn each_counting(text: &str, mut put: impl FnMut(usize, u8)) {
+    let mut chars = text.char_indices().peekable();
+    while let Some((offset, c)) = chars.next() {
+        match c {
+            '\\' => {
+                // `\n` of JSON is a line break; `\"` is a quote.
+                chars.next_if(|(_, next)| matches!(next, 'n' | 'r' | 't'));
+            }
+            ' ' => {}
+            '!'..='~' => put(offset, c.to_ascii_lowercase() as u8),
+            _ if c.is_whitespace() => {}
+            _ => put(offset, if c.is_ascii() { c.to_ascii_lowercase() as u8 } else { b'?' }),
+        }
     }
 }
 
@@ -111,6 +122,15 @@ impl Pattern {
             Some(Part::Text { squeezed, .. }) => squeezed,
             _ => &[],
         }
+    }
+
+    /// A text that every match holds, the longest.
+    pub fn core(&self) -> &[u8] {
+        let texts = self.parts.iter().filter_map(|part| match part {
+            Part::Text { squeezed, .. } => Some(squeezed.as_slice()),
+            _ => None,
+        });
+        texts.max_by_key(|text| text.len()).unwrap_or_default()
     }
 
     /// The end of a match that begins at an index, given the lines that were squeezed.

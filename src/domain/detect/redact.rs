@@ -1,6 +1,8 @@
 //! Takes out of a quote what nobody may read in an alert: secrets, tokens, account names.
 
 use crate::domain::detect::clean;
+use aho_corasick::AhoCorasick;
+use std::sync::LazyLock;
 
 const REDACTED: &str = "[redacted]";
 const ACCOUNT: &str = "[account]";
@@ -51,6 +53,8 @@ const MARKED: [&str; 42] = [
     "AGE-SECRET-KEY-",
     "LTAI",
 ];
+
+static MARKS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| AhoCorasick::new(MARKED).ok());
 
 /// Words after which a secret stands, whatever it looks like. Compared in lower case, without `-` and `_`.
 const NAMED: [&str; 15] = [
@@ -304,14 +308,16 @@ fn redact_marked(word: &str) -> String {
     if is_login(word) || is_long_key(word) {
         return REDACTED.to_string();
     }
-    let marked = MARKED.iter().filter_map(|mark| word.find(mark).map(|at| (at, mark.len()))).min();
-    if let Some((at, length)) = marked {
-        let (head, tail) = word.split_at(at);
-        let starts_word = head.chars().next_back().is_none_or(|c| !c.is_ascii_alphanumeric());
-        if starts_word && tail.len() > length + 3 && !tail.starts_with(REDACTED) {
-            let stop = if tail.ends_with('.') { "." } else { "" };
-            return format!("{head}{REDACTED}{stop}");
-        }
+    // Each of them is tried, for the first may be the middle of a longer name.
+    let marks = MARKS.as_ref().map(|marks| marks.find_overlapping_iter(word));
+    let is_secret = |at: usize, length: usize| {
+        let starts_word = word.get(..at)?.chars().next_back().is_none_or(|c| !c.is_ascii_alphanumeric());
+        let tail = word.get(at..)?;
+        (starts_word && tail.len() > length + 3 && !tail.starts_with(REDACTED)).then_some(at)
+    };
+    if let Some(at) = marks.into_iter().flatten().filter_map(|mark| is_secret(mark.start(), mark.len())).min() {
+        let stop = if word.ends_with('.') { "." } else { "" };
+        return format!("{}{REDACTED}{stop}", word.get(..at).unwrap_or_default());
     }
     word.split_inclusive(['/', ':', '@', '=', '.', '?'])
         .map(|part| if looks_random(part) { REDACTED } else { part })

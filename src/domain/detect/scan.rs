@@ -13,24 +13,33 @@ use crate::domain::detect::window::{self, Found};
 use crate::domain::detect::{Evidence, Finding, Place, Scan, frame, redact};
 use crate::domain::trouble::{self, Seen};
 
-/// What is searched at once.
+/// What is searched at once. Together with what is kept of it, it stays within a processor's second cache.
 const BLOCK: usize = 256 * 1024;
 /// What is kept of the log before a place, for the step that failed and the command that was echoed.
 const BEHIND: usize = 16 * 1024;
 /// What must be known after a place before it is looked at.
 const AHEAD: usize = 8 * 1024;
-/// Lines of a window, if no command is echoed near.
-const LINES_BEHIND: usize = 24;
+/// How much of the log is held. A page more than is looked at, so that room begins with a page.
+const CAPACITY: usize = BEHIND + BLOCK + PAGE;
+/// Most commands are over within this.
+const ECHO: usize = 2 * 1024;
+/// Lines of a window, unless it is within a command that is echoed. The head of a diff or a list may be 40 lines before.
+const LINES_BEHIND: usize = 42;
 const LINES_AHEAD: usize = 12;
+/// Room begins at a multiple of this, as kernels copy several times faster to the start of a page than elsewhere.
+const PAGE: usize = 4096;
 /// More refusals than this are counted, not kept.
 const KEPT: usize = 64;
 
 /// Reads a log in pieces of any size.
 #[derive(Debug, Default)]
 pub struct Scanner {
+    /// From `base` on, what is known of the log around the place that is looked at, and room for more.
     buffer: Vec<u8>,
-    /// Of the buffer's first byte.
-    first_line: u64,
+    /// Index of the buffer's first page.
+    base: usize,
+    /// How much of the log stands there. All other indexes are counted from `base`, too.
+    filled: usize,
     /// Of the buffer's first byte within the log.
     start: u64,
     /// Index in the buffer up to which anchors were looked at.
@@ -50,7 +59,7 @@ pub struct Scanner {
 impl Scanner {
     /// At the start of a log.
     pub fn new() -> Scanner {
-        Scanner { first_line: 1, counted: (0, 1), ..Scanner::default() }
+        Scanner { counted: (0, 1), ..Scanner::default() }
     }
 
     /// At the start of a log that begins within a phase.
@@ -60,39 +69,65 @@ impl Scanner {
 
     /// The next piece, which may end anywhere.
     pub fn push(&mut self, bytes: &[u8]) {
-        for piece in bytes.chunks(BLOCK) {
-            self.buffer.extend_from_slice(piece);
-            if self.buffer.len() >= self.searched + BLOCK {
-                self.search(self.buffer.len().saturating_sub(AHEAD));
-                self.forget();
-            }
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let room = self.room();
+            let (piece, more) = rest.split_at(rest.len().min(room.len()));
+            room.iter_mut().zip(piece).for_each(|(to, from)| *to = *from);
+            self.filled(piece.len());
+            rest = more;
+        }
+    }
+
+    /// Where the next piece may be written, for who reads from a file and would have to copy it otherwise. Never empty.
+    pub fn room(&mut self) -> &mut [u8] {
+        if self.buffer.is_empty() {
+            self.buffer = vec![0; CAPACITY + PAGE];
+            self.base = self.buffer.as_ptr().align_offset(PAGE).min(PAGE);
+        }
+        self.buffer.get_mut(self.base + self.filled..self.base + CAPACITY).unwrap_or_default()
+    }
+
+    /// Says how many bytes were written to the start of [`Scanner::room`].
+    pub fn filled(&mut self, count: usize) {
+        self.filled = CAPACITY.min(self.filled + count);
+        if self.filled >= self.searched + BLOCK {
+            self.search(self.filled - AHEAD);
+            self.forget();
         }
     }
 
     /// What the log showed.
     pub fn finish(mut self) -> Scan {
-        self.search(self.buffer.len());
-        self.scan.bytes = self.start + self.buffer.len() as u64;
-        self.scan.lines = self.first_line - 1 + line_ends(&self.buffer);
+        self.search(self.filled);
+        self.scan.bytes = self.start + self.filled as u64;
+        let whole = std::mem::take(&mut self.buffer);
+        self.scan.lines = self.count_lines(self.log(&whole), self.filled) - 1;
         self.scan
     }
 
     /// Looks at all anchors that begin before an index.
     fn search(&mut self, until: usize) {
-        let buffer = std::mem::take(&mut self.buffer);
+        let whole = std::mem::take(&mut self.buffer);
+        let buffer = self.log(&whole);
         let mut from = self.searched;
-        while let Some((sign, start, end)) = self.finder().and_then(|finder| finder.find(&buffer, from)) {
+        while let Some((sign, start, end)) = self.finder().and_then(|finder| finder.find(buffer, from)) {
             if start >= until {
                 break;
             }
             from = end;
             match sign {
-                Sign::Refusal => self.refusal(&buffer, start),
-                _ => self.note(sign, &buffer, start),
+                Sign::Refusal => self.refusal(buffer, start),
+                _ => self.note(sign, buffer, start),
             }
         }
-        self.searched = until.max(self.searched);
-        self.buffer = buffer;
+        // An anchor that reaches over the end was looked at whole.
+        self.searched = until.max(from).min(self.filled);
+        self.buffer = whole;
+    }
+
+    fn log<'a>(&self, whole: &'a [u8]) -> &'a [u8] {
+        whole.get(self.base..self.base + self.filled).unwrap_or_default()
     }
 
     fn finder(&self) -> Option<&'static Finder> {
@@ -105,13 +140,15 @@ impl Scanner {
 
     /// Drops what no window will reach any more.
     fn forget(&mut self) {
-        let keep_from = self.searched.saturating_sub(BEHIND);
-        let gone = self.buffer.get(..keep_from).unwrap_or_default();
-        self.first_line += line_ends(gone);
-        self.counted = (0, self.first_line);
-        self.start += keep_from as u64;
-        self.searched -= keep_from;
-        self.buffer.drain(..keep_from);
+        let kept = (self.filled - self.searched.saturating_sub(BEHIND)).next_multiple_of(PAGE);
+        let Some(gone) = self.filled.checked_sub(kept) else { return };
+        let mut whole = std::mem::take(&mut self.buffer);
+        self.counted = (0, self.count_lines(self.log(&whole), gone));
+        whole.copy_within(self.base + gone..self.base + self.filled, self.base);
+        self.buffer = whole;
+        self.start += gone as u64;
+        self.searched -= gone;
+        self.filled = kept;
     }
 
     /// Looks closer at a refusal.
@@ -119,14 +156,17 @@ impl Scanner {
         if self.start + (at as u64) < self.handled {
             return;
         }
-        let (from, to) = reach(buffer, at);
-        // Within one long line, what was looked at must not be seen again.
-        let from = if self.handled > self.start && !has_line_end(buffer, from, at) {
-            from.max((self.handled - self.start) as usize)
-        } else {
-            from
-        };
-        let lines = self.lines(buffer, from, to);
+        let (from, mut to) = near(buffer, at);
+        let mut lines = self.lines(buffer, self.unseen(buffer, from, at), to);
+        if !window::may_refuse(&lines) {
+            self.handled = self.start + line_end(buffer, at).min(to) as u64;
+            return;
+        }
+        let echo = echo_before(buffer, at);
+        if let Some(echo) = echo.filter(|echo| reaches(buffer, *echo, from)) {
+            to = buffer.len().min(at + AHEAD);
+            lines = self.lines(buffer, self.unseen(buffer, from.min(echo), at), to);
+        }
         let row_end = line_end(buffer, at).min(to);
         let mut limit = self.start + row_end as u64;
         for found in window::in_lines(&lines) {
@@ -140,26 +180,41 @@ impl Scanner {
                 .map(|line| line.at)
                 .find(|row| *row > lines.get(found.last).map_or(0, |l| l.at));
             limit = limit.max(next_row.unwrap_or(self.start + to as u64));
-            self.keep(found, &lines);
+            let before = lines.get(..found.first).unwrap_or_default();
+            // Its command may have been echoed before the window.
+            let echo = echo.filter(|echo| self.start + (*echo as u64) < begins);
+            let ran = Ran::last_of(before).or_else(|| Ran::last_of(&echo_line(buffer, echo?))).unwrap_or_default();
+            self.keep(found, ran, &lines);
         }
         self.handled = limit;
     }
 
+    /// Within one long line, what was looked at must not be seen again.
+    fn unseen(&self, buffer: &[u8], from: usize, at: usize) -> usize {
+        if self.handled > self.start && !has_line_end(buffer, from, at) {
+            from.max((self.handled - self.start) as usize)
+        } else {
+            from
+        }
+    }
+
     /// Notes what the agent, a successful pull or a refused login says.
     fn note(&mut self, sign: Sign, buffer: &[u8], at: usize) {
+        if sign == Sign::Success && self.scan.findings.iter().all(|finding| finding.recovered) {
+            return;
+        }
         let from = piece_start(buffer, at, at.saturating_sub(AHEAD));
         let to = piece_end(buffer, at).min(at + AHEAD);
-        let lines = self.lines(buffer, from, to);
         match sign {
-            Sign::Phase => lines.iter().for_each(|line| self.phase_line(line)),
-            Sign::Command => lines.iter().for_each(|line| self.command_line(line)),
-            Sign::Success if !self.surroundings.is_empty() => {
+            Sign::Phase => self.lines(buffer, from, to).iter().for_each(|line| self.phase_line(line)),
+            Sign::Command => self.lines(buffer, from, to).iter().for_each(|line| self.command_line(line)),
+            Sign::Success => {
                 let to = (0..6).fold(to, |end, _| piece_end(buffer, end + 1)).min(buffer.len()).min(at + AHEAD);
                 let more = self.lines(buffer, from, to);
                 self.success(&more);
             }
             Sign::Login => self.refused_login(buffer, at),
-            _ => {}
+            Sign::Refusal => {}
         }
     }
 
@@ -236,7 +291,7 @@ impl Scanner {
     }
 
     /// Keeps a finding, or counts it to the one it repeats.
-    fn keep(&mut self, found: Found, lines: &[Line]) {
+    fn keep(&mut self, found: Found, ran: Ran, lines: &[Line]) {
         let mut finding = found.finding;
         // The agent may have spoken within the window, before the finding.
         let entered =
@@ -245,7 +300,6 @@ impl Scanner {
                 _ => None,
             });
         finding.phase = finding.phase.or(entered).or_else(|| self.phase.clone());
-        let ran = Ran::last_of(lines.get(..found.first).unwrap_or_default());
         let from = found.first.saturating_sub(8);
         let near = lines.get(from..lines.len().min(found.last + 4)).unwrap_or_default();
         let words = near.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join("\n");
@@ -283,20 +337,24 @@ impl Scanner {
     }
 
     fn lines(&mut self, buffer: &[u8], from: usize, to: usize) -> Vec<Line> {
-        let (index, line) = self.counted;
-        let number = match from.checked_sub(index) {
-            Some(_) => line + line_ends(buffer.get(index..from).unwrap_or_default()),
-            None => line - line_ends(buffer.get(from..index).unwrap_or_default()),
-        };
-        self.counted = (from, number);
+        let number = self.count_lines(buffer, from);
         clean::lines(buffer.get(from..to).unwrap_or_default(), number, self.start + from as u64)
+    }
+
+    /// The number of the line that an index stands in, counted from the place that was counted last.
+    fn count_lines(&mut self, buffer: &[u8], at: usize) -> u64 {
+        let (index, line) = self.counted;
+        let number = match at.checked_sub(index) {
+            Some(_) => line + line_ends(buffer.get(index..at).unwrap_or_default()),
+            None => line - line_ends(buffer.get(at..index).unwrap_or_default()),
+        };
+        self.counted = (at, number);
+        number
     }
 }
 
-/// The window around a place. Where a command is echoed before it, the window reaches from there to where the command may
-/// end.
-fn reach(buffer: &[u8], at: usize) -> (usize, usize) {
-    const ECHOES: [&[u8]; 3] = [b"Running command ", b"Command did not exit", b"Phase context status"];
+/// The lines around a place.
+fn near(buffer: &[u8], at: usize) -> (usize, usize) {
     let floor = at.saturating_sub(BEHIND);
     let ceiling = buffer.len().min(at + AHEAD);
     let mut from = at;
@@ -307,9 +365,36 @@ fn reach(buffer: &[u8], at: usize) -> (usize, usize) {
     for _ in 0..=LINES_AHEAD {
         to = line_end(buffer, (to + 1).min(ceiling)).min(ceiling);
     }
+    (from, to)
+}
+
+/// Whether the command that is echoed at one place may not be over at another.
+fn reaches(buffer: &[u8], echo: usize, at: usize) -> bool {
+    let seen = buffer.len().min(echo + ECHO).min(at.max(echo));
+    let begin = buffer.get(echo..line_start(buffer, seen, echo)).unwrap_or_default();
+    !echo::is_over(&clean::lines(begin, 0, 0))
+}
+
+fn echo_line(buffer: &[u8], echo: usize) -> Vec<Line> {
+    let end = line_end(buffer, echo).min(echo + AHEAD);
+    clean::lines(buffer.get(echo..end).unwrap_or_default(), 0, 0)
+}
+
+/// The line of the last command that is echoed before a place.
+fn echo_before(buffer: &[u8], at: usize) -> Option<usize> {
+    const ECHOES: [&[u8]; 3] = [b"Running command ", b"Command did not exit", b"Phase context status"];
+    let floor = at.saturating_sub(BEHIND);
     let behind = buffer.get(floor..at).unwrap_or_default();
-    match ECHOES.iter().filter_map(|echo| memchr::memmem::find_iter(behind, echo).last()).max() {
-        Some(echo) => (from.min(line_start(buffer, floor + echo, floor)), ceiling),
+    let last = ECHOES.iter().filter_map(|echo| memchr::memmem::find_iter(behind, echo).last()).max()?;
+    Some(line_start(buffer, floor + last, floor))
+}
+
+/// The window around a place: the lines around it, or, where a command is echoed before it, from there to where the
+/// command may end.
+fn reach(buffer: &[u8], at: usize) -> (usize, usize) {
+    let (from, to) = near(buffer, at);
+    match echo_before(buffer, at) {
+        Some(echo) => (from.min(echo), buffer.len().min(at + AHEAD)),
         None => (from, to),
     }
 }

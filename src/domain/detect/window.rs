@@ -26,8 +26,9 @@ pub struct Found {
     pub last: usize,
 }
 
-/// The heads of all patterns, each with its family and pattern.
+/// The heads of all patterns, each with its family and pattern, and a part of each that no match is without.
 struct Matcher {
+    cores: AhoCorasick,
     heads: AhoCorasick,
     patterns: Vec<(usize, Pattern)>,
 }
@@ -38,7 +39,8 @@ static MATCHER: LazyLock<Option<Matcher>> = LazyLock::new(|| {
         rows.flat_map(|(row, family)| family.says.iter().map(move |says| (row, Pattern::of(says)))).collect();
     // The table is fixed and small, so building it can't fail.
     let heads = AhoCorasick::new(patterns.iter().map(|(_, pattern)| pattern.head())).ok()?;
-    Some(Matcher { heads, patterns })
+    let cores = AhoCorasick::new(patterns.iter().map(|(_, pattern)| pattern.core())).ok()?;
+    Some(Matcher { cores, heads, patterns })
 });
 
 /// One or more matches that belong to one refusal, as a range of squeezed characters.
@@ -55,6 +57,11 @@ pub fn in_message(message: &str) -> Vec<Finding> {
     let squeezed = Squeezed::of(&lines);
     let events = events(&squeezed, &lines);
     events.iter().filter_map(|event| Some(found(event, &squeezed, &lines)?.finding)).collect()
+}
+
+/// Whether a window may hold a refusal. Most places that look like one at first sight end here, so this is made to be fast.
+pub fn may_refuse(lines: &[Line]) -> bool {
+    MATCHER.as_ref().is_some_and(|matcher| matcher.cores.is_match(&Squeezed::text_of(lines)))
 }
 
 /// All refusals of a window that a program printed. Echoed commands, listings and pushes are left out.

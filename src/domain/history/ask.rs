@@ -1,7 +1,8 @@
 //! What the history is asked: by the decision, by the steps of a remediation, and by people.
 
-use super::{Against, Detected, History, Pending};
+use super::{Against, Detected, History, Pending, Proposal};
 use crate::domain::build::{BuildId, ProjectName, RoleName, SecretArn};
+use crate::domain::decide::Judgement;
 use crate::domain::plan::RemediationId;
 use crate::domain::policy::Remedy;
 use crate::domain::remediation::{Outcome, Remediation, Stage};
@@ -11,6 +12,13 @@ impl History {
     /// What a throttled build was diagnosed as, as long as it is remembered.
     pub fn diagnosed(&self, build: &BuildId) -> Option<&Detected> {
         self.diagnosed.get(build)
+    }
+
+    /// The build that the same was proposed for last, if it was and nothing has happened to its project since.
+    pub fn proposed_for(&self, judgement: &Judgement) -> Option<&BuildId> {
+        let proposal = Proposal::of(judgement)?;
+        let of_project = self.proposed.get(proposal.project())?;
+        of_project.iter().find(|(_, before)| before.is_like(&proposal)).map(|(build, _)| build)
     }
 
     /// Whether a build was dealt with.

@@ -34,7 +34,7 @@ fn every_fact() -> Vec<Fact> {
         Fact::Undecided { build: id("old:1"), reason: UnknownReason::LogTooLong },
         judged(unusable("the secret is scheduled for deletion", at(0))),
         judged(Judgement::Covered { by: RemediationId::new("api-6") }),
-        judged(Judgement::Proposed { plan: Box::new(login), mode: Mode::Propose }),
+        judged(Judgement::Proposed { plan: Box::new(login), mode: Mode::Propose, owner: None }),
         judged(without_build()),
         entry(Entry::Planned(Box::new(plan("web:41")))),
         entry(Entry::InPlace { change: 0 }),
@@ -64,6 +64,8 @@ fn every_fact() -> Vec<Fact> {
             Entry::Escalated { reason: EscalationReason::NotProven, detail: "in time".to_string() },
         ),
         Fact::CredentialRotated { credential: "dockerhub".to_string() },
+        judged(Judgement::ForOwner { patch: Box::new(patch("api:7")) }),
+        judged(Judgement::Repeated { build: id("api:6") }),
     ]
 }
 
@@ -92,6 +94,8 @@ fn kind(fact: &Fact) -> usize {
             Entry::RolledBack => 17,
             Entry::Escalated { .. } => 18,
         },
+        Fact::Judged { judgement: Judgement::ForOwner { .. }, .. } => 20,
+        Fact::Judged { judgement: Judgement::Repeated { .. }, .. } => 21,
     }
 }
 
@@ -100,7 +104,7 @@ fn a_ledger_of_the_first_version_loads_and_means_the_same() {
     let loaded: Vec<Record> = LEDGER.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(loaded, records(every_fact()));
     let kinds: BTreeSet<usize> = loaded.iter().map(|record| kind(&record.fact)).collect();
-    assert_eq!(kinds, (0..20).collect::<BTreeSet<usize>>());
+    assert_eq!(kinds, (0..22).collect::<BTreeSet<usize>>());
     // And is written as it was.
     for (line, record) in LEDGER.lines().zip(&loaded) {
         assert_eq!(serde_json::to_string(record).unwrap(), line);

@@ -55,21 +55,6 @@ fn scopes_bound_a_policy_and_none_means_all() {
 }
 
 #[rstest]
-#[case(&[], None)]
-#[case(&[("team", "terraform")], None)]
-#[case(&[("ManagedBy", "Terraform")], Some("terraform"))]
-#[case(&[("iac", "terraform-cloud")], Some("terraform"))]
-#[case(&[("managed-by", "hand")], None)]
-#[case(&[("Terraform", "true")], Some("terraform"))]
-#[case(&[("aws:cloudformation:stack-name", "web")], Some("cloudformation"))]
-#[case(&[("aws:cloudformation:stack-id", "arn")], Some("cloudformation"))]
-#[case(&[("aws-cdk:id", "x"), ("aws:cloudformation:stack-name", "web")], Some("cdk"))]
-fn owners_in_code(#[case] tags: &[(&str, &str)], #[case] expected: Option<&str>) {
-    let project = tags.iter().fold(project("web"), |p, (key, value)| p.tagged(key, value));
-    assert_eq!(owner_in_code(&project), expected);
-}
-
-#[rstest]
 #[case(Retry::Never, Site::BuildImage, "no")]
 #[case(Retry::Never, Site::DockerClient, "no")]
 #[case(Retry::Provisioning, Site::BuildImage, "yes")]

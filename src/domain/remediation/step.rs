@@ -23,7 +23,8 @@ impl Remediation {
     /// The one thing to do next. Asks only what is, never what was attempted.
     ///
     /// # Guarantees
-    /// - A write is only asked for where the resource is exactly as it was (forward) or exactly as we left it (back).
+    /// - A write is only asked for where the resource is exactly as it was (forward) or exactly as we left it (back); of
+    ///   a buildspec that others edited meanwhile only our line is taken, and only where it is unmistakably ours.
     /// - With the same `seen` it comes to rest: no two steps undo each other.
     pub fn next_step(&self, seen: &Seen, now: Timestamp) -> Step {
         match self.stage {
@@ -45,7 +46,7 @@ impl Remediation {
                 detail: format!("{what} was accepted and not carried out"),
                 by: None,
             }),
-            (Direction::Back, Position::After) => Some(Entry::Escalated {
+            (Direction::Back, Position::After | Position::AmidOthers) => Some(Entry::Escalated {
                 reason: EscalationReason::RollbackRefused,
                 detail: format!("{what} stays, although AWS accepted that it be taken back"),
             }),
@@ -67,17 +68,19 @@ impl Remediation {
                 // Just written and seen: an older answer may still come once more.
                 (Position::Before, Some(until)) if now < until => return Step::Wait { until },
                 (Position::Before, Some(_)) => return taken_away(change),
-                (Position::After, None) => return Step::Record(Entry::InPlace { change: n }),
+                (Position::After | Position::AmidOthers, None) => {
+                    return Step::Record(Entry::InPlace { change: n });
+                }
                 // Only what something else depends on has to settle.
-                (Position::After, Some(until)) if n < last && now < until => {
+                (Position::After | Position::AmidOthers, Some(until)) if n < last && now < until => {
                     return Step::Wait { until };
                 }
-                (Position::After, Some(_)) => (),
+                (Position::After | Position::AmidOthers, Some(_)) => (),
                 (Position::Gone, _) => {
                     let detail = format!("{} is gone", change.what());
                     return roll_back(RollbackReason::RoleGone, detail);
                 }
-                (Position::Neither, _) => {
+                (Position::Neither | Position::WithoutOurs, _) => {
                     let detail = format!("{} is neither as it was nor as planned", change.what());
                     return roll_back(RollbackReason::ProjectChanged, detail);
                 }
@@ -141,7 +144,7 @@ impl Remediation {
     fn drift(&self, seen: &Seen, now: Timestamp) -> Option<Step> {
         for (n, change) in self.plan.changes.iter().enumerate() {
             let position = change.position(seen.project.as_ref(), &seen.grant);
-            if position == Position::After {
+            if change.is_in_place(seen.project.as_ref(), &seen.grant) {
                 continue;
             }
             let settled = self.in_place[n].map(|at| self.settled(at));
@@ -150,11 +153,11 @@ impl Remediation {
             }
             let what = change.what();
             return Some(match position {
-                Position::Before => taken_away(change),
+                Position::Before | Position::WithoutOurs => taken_away(change),
                 Position::Gone => {
                     escalate(EscalationReason::RoleGone, format!("{what} is gone while the project names the secret"))
                 }
-                Position::Neither | Position::After => escalate(
+                Position::Neither | Position::After | Position::AmidOthers => escalate(
                     EscalationReason::Drift,
                     format!("{what} was changed by someone else; it is left as they made it"),
                 ),
@@ -201,17 +204,21 @@ impl Remediation {
         match change.position(seen.project.as_ref(), &seen.grant) {
             Position::Gone => Undo::Through,
             Position::After if is_grant && seen.grant_use != GrantUse::Free => Undo::Through,
-            Position::After if self.put_back_by_someone(n, now) => Undo::Through,
-            Position::After => Undo::Next(Step::Write { change: n, direction: Direction::Back }),
-            Position::Before if self.never_begun(n) => Undo::Through,
+            Position::After | Position::AmidOthers if self.put_back_by_someone(n, now) => Undo::Through,
+            Position::After | Position::AmidOthers => Undo::Next(Step::Write { change: n, direction: Direction::Back }),
+            Position::Before | Position::WithoutOurs if self.never_begun(n) => Undo::Through,
             // Through only when seen undone long enough ago that no older answer can have been meant.
-            Position::Before => match self.undone[n].map(|at| self.settled(at)) {
+            Position::Before | Position::WithoutOurs => match self.undone[n].map(|at| self.settled(at)) {
                 None => Undo::Next(Step::Record(Entry::Undone { change: n })),
                 Some(until) if now < until => Undo::Next(Step::Wait { until }),
                 Some(_) => Undo::Through,
             },
-            // Never seen in place, or seen undone: what is there is not ours.
-            Position::Neither if self.in_place[n].is_none() || self.undone[n].is_some() => Undo::Through,
+            // Seen undone, or never written: what is there is not ours.
+            Position::Neither if self.undone[n].is_some() || self.never_begun(n) => Undo::Through,
+            // Written and not seen in place before others edited it: then part of it is still as we set it.
+            Position::Neither if self.in_place[n].is_none() && !change.is_partly_there(seen.project.as_ref()) => {
+                Undo::Through
+            }
             Position::Neither => self.stuck(change, seen),
         }
     }
@@ -224,7 +231,13 @@ impl Remediation {
             return Undo::Stuck(EscalationReason::RollbackRefused, detail.to_string());
         }
         let what = change.what();
-        let detail = format!("{what} was changed by someone else, so it can't be taken back");
+        let detail = match change.line_of_ours(seen.project.as_ref()) {
+            Some(line) => format!(
+                "{what} can't be taken back: someone changed the buildspec, and our line is not to be told from theirs; \
+                 take `{line}` and its variables out by hand"
+            ),
+            None => format!("{what} was changed by someone else, so it can't be taken back"),
+        };
         Undo::Stuck(EscalationReason::Drift, detail)
     }
 

@@ -16,10 +16,15 @@ const CONTAINERS: [&str; 6] = [
     "WINDOWS_SERVER_2022_CONTAINER",
 ];
 
+/// Whether CodeBuild pulls the image of such an environment as a container.
+pub(crate) fn is_container(kind: &str) -> bool {
+    CONTAINERS.contains(&kind)
+}
+
 /// The project pulls an image of Docker Hub as a container, without a credential, and so did the build.
 pub(super) fn of_hub<'a>(build: &Build, project: &'a Project) -> Result<Image<'a>, Inapplicable> {
     let environment = &project.environment;
-    if !CONTAINERS.contains(&environment.kind.as_str()) {
+    if !is_container(&environment.kind) {
         return Err(Inapplicable::EnvironmentType(environment.kind.clone()));
     }
     let image = match Image::parse(&environment.image) {

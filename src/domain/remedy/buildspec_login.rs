@@ -1,7 +1,8 @@
 //! `buildspec_login`: the project's inline buildspec logs in before the first docker use, with two variables that come
 //! from the secret.
 
-use crate::domain::build::{Buildspec, Project, VariableSource};
+use crate::domain::build::{Buildspec, Environment, VariableSource};
+use crate::domain::buildspec::batch;
 use crate::domain::buildspec::login::{Login, Shell};
 use crate::domain::buildspec::splice::Digest;
 use crate::domain::buildspec::{Placement, place_login};
@@ -10,37 +11,30 @@ use crate::domain::remedy::{Inapplicable, Material};
 
 /// What shall be changed in the project, in one update.
 pub fn edits(material: Material<'_>) -> Result<Vec<Edit>, Inapplicable> {
-    let Material { build, project, secret, credential, .. } = material;
-    let Some(secret) = secret else { return Err(Inapplicable::NoSecret) };
-    let Buildspec::Inline(text) = &project.buildspec else {
-        return Err(Inapplicable::BuildspecElsewhere);
-    };
-    if build.buildspec != project.buildspec {
-        return Err(Inapplicable::BuildDiffers("buildspec"));
-    }
-    // A runner ignores the buildspec's commands.
+    let Material { build, project, .. } = material;
     if project.is_runner {
-        return Err(Inapplicable::Runner);
+        return Err(Inapplicable::RunnerCommands);
     }
-    if project.source_kind == "CODEPIPELINE" {
-        return Err(Inapplicable::Pipeline);
+    // What the build ran is what was throttled: an edit of another buildspec would cure nothing.
+    if build.buildspec != project.buildspec {
+        let by_pipeline = build.is_of_a_pipeline();
+        return Err(if by_pipeline { Inapplicable::Pipeline } else { Inapplicable::BuildDiffers("buildspec") });
     }
-    let login = Login {
-        username_variable: credential.username_variable.clone(),
-        password_variable: credential.password_variable.clone(),
-        shell: shell(&project.environment.kind)?,
+    let text = match &project.buildspec {
+        Buildspec::Inline(text) => text,
+        Buildspec::Elsewhere(place) => return Err(Inapplicable::BuildspecElsewhere(place.clone())),
     };
-    let mut edits = Vec::new();
-    let variables = [
-        (&credential.username_variable, &credential.username_key),
-        (&credential.password_variable, &credential.password_key),
-    ];
-    for (name, key) in variables {
-        let reference = format!("{}:{key}", secret.arn);
-        if needs(project, name, &reference)? {
-            edits.push(Edit::Variable { name: name.clone(), reference });
-        }
+    // The login's line is written for one shell.
+    if build.environment.kind != project.environment.kind {
+        return Err(Inapplicable::BuildDiffers("environment type"));
     }
+    if let Some(own) = batch::own_of_members(text) {
+        return Err(Inapplicable::BatchMembers(own));
+    }
+    let login = login(material)?;
+    // A variable of the build's own, by an override or a batch, wins over the project's.
+    variables(material, &build.environment)?;
+    let mut edits = variables(material, &project.environment)?;
     match place_login(text, &login) {
         Placement::Insert(splice) => {
             let Some(after) = splice.apply(text) else {
@@ -55,10 +49,38 @@ pub fn edits(material: Material<'_>) -> Result<Vec<Edit>, Inapplicable> {
     }
 }
 
+/// The login as this project's builds would write it.
+pub fn login(material: Material<'_>) -> Result<Login, Inapplicable> {
+    let Material { project, credential, .. } = material;
+    Ok(Login {
+        username_variable: credential.username_variable.clone(),
+        password_variable: credential.password_variable.clone(),
+        shell: shell(&project.environment.kind)?,
+    })
+}
+
+/// The variables that the login reads, as far as this environment does not have them.
+pub fn variables(material: Material<'_>, environment: &Environment) -> Result<Vec<Edit>, Inapplicable> {
+    let Material { secret, credential, .. } = material;
+    let Some(secret) = secret else { return Err(Inapplicable::NoSecret) };
+    let mut edits = Vec::new();
+    let variables = [
+        (&credential.username_variable, &credential.username_key),
+        (&credential.password_variable, &credential.password_key),
+    ];
+    for (name, key) in variables {
+        let reference = format!("{}:{key}", secret.arn);
+        if needs(environment, name, &reference)? {
+            edits.push(Edit::Variable { name: name.clone(), reference });
+        }
+    }
+    Ok(edits)
+}
+
 /// Whether the variable has to be added; a variable of the name that means something else is never touched, as a
 /// project's variable overrides the buildspec's own of that name.
-fn needs(project: &Project, name: &str, reference: &str) -> Result<bool, Inapplicable> {
-    match project.environment.variable(name).map(|variable| &variable.source) {
+fn needs(environment: &Environment, name: &str, reference: &str) -> Result<bool, Inapplicable> {
+    match environment.variable(name).map(|variable| &variable.source) {
         None => Ok(true),
         Some(VariableSource::SecretsManager(there)) if there == reference => Ok(false),
         Some(_) => Err(Inapplicable::VariableTaken(name.to_string())),
@@ -66,7 +88,7 @@ fn needs(project: &Project, name: &str, reference: &str) -> Result<bool, Inappli
 }
 
 /// The shell that commands of an environment run in, where the buildspec does not name one.
-fn shell(kind: &str) -> Result<Shell, Inapplicable> {
+pub(crate) fn shell(kind: &str) -> Result<Shell, Inapplicable> {
     match kind {
         "LINUX_CONTAINER" | "LINUX_GPU_CONTAINER" | "ARM_CONTAINER" | "LINUX_EC2" | "ARM_EC2" => Ok(Shell::Sh),
         "WINDOWS_CONTAINER" | "WINDOWS_SERVER_2019_CONTAINER" | "WINDOWS_SERVER_2022_CONTAINER" | "WINDOWS_EC2" => {

@@ -89,7 +89,7 @@ fn own_login(build: &Build, project: &Project) -> Result<(), Inapplicable> {
 fn inline(buildspec: &Buildspec) -> Option<&str> {
     match buildspec {
         Buildspec::Inline(text) => Some(text),
-        Buildspec::Elsewhere => None,
+        Buildspec::Elsewhere(_) => None,
     }
 }
 

@@ -7,10 +7,15 @@ mod buildspec_login;
 pub mod docker_auth_variable;
 pub(crate) mod grant;
 pub mod mirror_image;
+pub(crate) mod propose_patch;
 mod registry_credential;
 mod words;
 
-use crate::domain::build::{Build, PhaseName, Project, Role, Secret};
+pub(crate) use build_image::is_container;
+pub(crate) use buildspec_login::shell;
+
+use crate::domain::build::{Build, BuildspecPlace, PhaseName, Project, Role, Secret};
+use crate::domain::buildspec::batch::OwnOfMembers;
 use crate::domain::buildspec::refusal::Refusal;
 use crate::domain::change::Change;
 use crate::domain::classify::Diagnosis;
@@ -59,10 +64,14 @@ pub enum Inapplicable {
     Batch,
     /// The build ran with another configuration than the project has now.
     BuildDiffers(&'static str),
-    /// The buildspec is in the repository, in S3 or in an override.
-    BuildspecElsewhere,
-    /// A pipeline runs the project and may give it another buildspec and other sources.
+    /// The buildspec is in the repository or in S3.
+    BuildspecElsewhere(BuildspecPlace),
+    /// A pipeline gave the build another buildspec than the project's.
     Pipeline,
+    /// A runner's jobs bring their own commands.
+    RunnerCommands,
+    /// The batch of the buildspec gives its builds something else than this buildspec.
+    BatchMembers(OwnOfMembers),
     /// No login can or need be put into the buildspec.
     Buildspec(Refusal),
     /// The buildspec logs in to Docker Hub already.
@@ -118,6 +127,8 @@ pub enum Inapplicable {
     },
     /// Sending back what was read would lose these members.
     Unrepresentable(Vec<String>),
+    /// It changes nothing: what it is made of is for the owner.
+    ForOwner,
     /// Everything that it would change is there already.
     InPlaceAlready,
 }
@@ -133,6 +144,7 @@ pub fn changes(remedy: Remedy, material: Material<'_>) -> Result<Vec<Change>, In
         Remedy::BuildspecLogin => buildspec_login::edits(material)?,
         Remedy::DockerAuthVariable => docker_auth_variable::edits(material)?,
         Remedy::MirrorImage => mirror_image::edits(material)?,
+        Remedy::ProposePatch => return Err(Inapplicable::ForOwner),
     };
     let project = Change::Project { edits };
     Ok(if remedy.needs_secret() { vec![grant::change(material)?, project] } else { vec![project] })
@@ -143,7 +155,50 @@ impl Remedy {
     pub fn usual_phase(self) -> PhaseName {
         match self {
             Remedy::RegistryCredential | Remedy::MirrorImage => PhaseName::new(PhaseName::PROVISIONING),
-            Remedy::BuildspecLogin | Remedy::DockerAuthVariable => PhaseName::new("BUILD"),
+            Remedy::BuildspecLogin | Remedy::DockerAuthVariable | Remedy::ProposePatch => PhaseName::new("BUILD"),
+        }
+    }
+}
+
+impl Inapplicable {
+    /// Whether the project's owner can make the change that we may not: its place is not ours, or can't be edited safely
+    /// by a program.
+    pub fn is_for_owner(&self) -> bool {
+        match self {
+            Inapplicable::BuildspecElsewhere(_)
+            | Inapplicable::Pipeline
+            | Inapplicable::BatchMembers(_)
+            | Inapplicable::Unrepresentable(_) => true,
+            // The variables of our names have another meaning in there.
+            Inapplicable::Buildspec(Refusal::VariableInUse { .. }) => false,
+            Inapplicable::Buildspec(_) | Inapplicable::NoPlace => true,
+            Inapplicable::Disproved
+            | Inapplicable::TakenOut
+            | Inapplicable::CuratedImage
+            | Inapplicable::NotHubImage
+            | Inapplicable::CredentialSetAlready
+            | Inapplicable::EnvironmentType(_)
+            | Inapplicable::Runner
+            | Inapplicable::RunnerCommands
+            | Inapplicable::RunnerSteps
+            | Inapplicable::Batch
+            | Inapplicable::BuildDiffers(_)
+            | Inapplicable::LoggedInAlready
+            | Inapplicable::LoginLikely(_)
+            | Inapplicable::MirrorSetUp(_)
+            | Inapplicable::NotNeeded(_)
+            | Inapplicable::VariableTaken(_)
+            | Inapplicable::DockerVersionUnknown(_)
+            | Inapplicable::DockerTooOld { .. }
+            | Inapplicable::OtherClient(_)
+            | Inapplicable::AuthConfig { .. }
+            | Inapplicable::NoSecret
+            | Inapplicable::NoMirror(_)
+            | Inapplicable::ServiceLinkedRole
+            | Inapplicable::ForeignPolicy(_)
+            | Inapplicable::PolicySpaceFull { .. }
+            | Inapplicable::ForOwner
+            | Inapplicable::InPlaceAlready => false,
         }
     }
 }

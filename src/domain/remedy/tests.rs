@@ -1,7 +1,8 @@
 //! What each remedy changes, that twice is once, and when it does not apply.
 
 use super::*;
-use crate::domain::build::{Buildspec, Secret, SecretKey};
+use crate::domain::build::{Buildspec, BuildspecPlace, Environment, Secret, SecretKey};
+use crate::domain::buildspec::batch::OwnOfMembers;
 use crate::domain::change::{Edit, GrantSeen, Position, same_document};
 use crate::domain::classify::{Cause, Site};
 use crate::domain::testing::*;
@@ -61,7 +62,7 @@ fn others(mut project: Project) -> Project {
     project.environment.pull_credentials = None;
     project.environment.image = String::new();
     project.environment.variables.retain(|v| !v.name.starts_with("DOCKERHUB_") && v.name != "DOCKER_AUTH_CONFIG");
-    project.buildspec = Buildspec::Elsewhere;
+    project.buildspec = Buildspec::of(None);
     project
 }
 
@@ -170,7 +171,11 @@ fn a_credential_does_not_apply(#[case] project: Project, #[case] why: Inapplicab
 }
 
 #[rstest]
-#[case(project("web"), Inapplicable::BuildspecElsewhere)]
+#[case(project("web"), Inapplicable::BuildspecElsewhere(BuildspecPlace::DefaultFile))]
+#[case(
+    Project { buildspec: Buildspec::of(Some("arn:aws:s3:::bucket/b.yml")), ..project("web") },
+    Inapplicable::BuildspecElsewhere(BuildspecPlace::S3("arn:aws:s3:::bucket/b.yml".to_string()))
+)]
 #[case(logged_in(), Inapplicable::LoggedInAlready)]
 #[case(project("web").buildspec("version: 0.2\nphases:\n  build:\n    commands:\n      - docker pull public.ecr.aws/docker/library/node:22\n"), Inapplicable::NotNeeded("line 5: all images that it names are of other registries than Docker Hub".to_string()))]
 #[case(
@@ -182,10 +187,11 @@ fn a_credential_does_not_apply(#[case] project: Project, #[case] why: Inapplicab
     Inapplicable::VariableTaken("DOCKERHUB_PASSWORD".to_string())
 )]
 #[case(
-    Project { source_kind: "CODEPIPELINE".to_string(), ..project("web").buildspec(BUILDSPEC) },
-    Inapplicable::Pipeline
+    project("web").buildspec("version: 0.2\nbatch:\n  build-list:\n    - {identifier: a, buildspec: a.yml}\nphases:\n  build:\n    commands:\n      - docker build .\n"),
+    Inapplicable::BatchMembers(OwnOfMembers { line: 4, key: "buildspec" })
 )]
-#[case(Project { is_runner: true, ..project("web").buildspec(BUILDSPEC) }, Inapplicable::Runner)]
+#[case(Project { is_runner: true, ..project("web").buildspec(BUILDSPEC) }, Inapplicable::RunnerCommands)]
+#[case(Project { is_runner: true, ..project("web") }, Inapplicable::RunnerCommands)]
 #[case(project("web").buildspec(BUILDSPEC).kind("TOMORROW"), Inapplicable::EnvironmentType("TOMORROW".to_string()))]
 fn a_login_does_not_apply(#[case] project: Project, #[case] why: Inapplicable) {
     assert_eq!(changes_for(Remedy::BuildspecLogin, &project), Err(why));
@@ -209,6 +215,42 @@ fn a_build_that_ran_with_another_configuration_is_no_reason_to_change_the_projec
         };
         assert_eq!(changes(remedy, material), Err(Inapplicable::BuildDiffers(what)));
     }
+}
+
+/// What the build ran is what was throttled, whoever gave it that.
+#[test]
+fn a_build_that_was_given_something_else_is_not_cured_by_a_login_in_the_project() {
+    let ours = project("web").buildspec(BUILDSPEC);
+    let build = build("web:41").of(&ours);
+    let of_a_pipeline = Build { initiator: Some("codepipeline/ship".to_string()), ..build.clone() };
+    let theirs = Buildspec::Inline("version: 0.2\nphases: {build: {commands: [docker build .]}}\n".to_string());
+    let windows = Environment { kind: "WINDOWS_CONTAINER".to_string(), ..build.environment.clone() };
+    let taken = project("web").plain_variable("DOCKERHUB_PASSWORD").environment;
+    for (build, why) in [
+        (Build { buildspec: theirs.clone(), ..build.clone() }, Inapplicable::BuildDiffers("buildspec")),
+        (Build { buildspec: Buildspec::of(Some("ci.yml")), ..build.clone() }, Inapplicable::BuildDiffers("buildspec")),
+        (Build { buildspec: theirs, ..of_a_pipeline.clone() }, Inapplicable::Pipeline),
+        (Build { environment: windows, ..build.clone() }, Inapplicable::BuildDiffers("environment type")),
+        (Build { environment: taken, ..build.clone() }, Inapplicable::VariableTaken("DOCKERHUB_PASSWORD".to_string())),
+    ] {
+        assert_eq!(login_after(&build, &ours), Err(why));
+    }
+    assert!(login_after(&of_a_pipeline, &ours).is_ok(), "a pipeline that runs the project's own buildspec");
+}
+
+fn login_after(build: &Build, project: &Project) -> Result<Vec<Change>, Inapplicable> {
+    let (role, secret, credential) = (role("builds"), secret(), credential());
+    let material = Material {
+        build,
+        diagnosis: &diagnosis(Cause::HubPullLimit, Site::DockerClient),
+        project,
+        role: &role,
+        secret: Some(&secret),
+        credential: &credential,
+        made_by_us: false,
+        images: &known_images(),
+    };
+    changes(Remedy::BuildspecLogin, material)
 }
 
 #[test]

@@ -13,11 +13,12 @@ impl Inapplicable {
             Inapplicable::NotHubImage => "not_hub_image",
             Inapplicable::CredentialSetAlready => "credential_set_already",
             Inapplicable::EnvironmentType(_) => "environment_type",
-            Inapplicable::Runner | Inapplicable::RunnerSteps => "runner",
+            Inapplicable::Runner | Inapplicable::RunnerSteps | Inapplicable::RunnerCommands => "runner",
             Inapplicable::Batch => "batch",
             Inapplicable::BuildDiffers(_) => "build_differs",
-            Inapplicable::BuildspecElsewhere => "buildspec_elsewhere",
+            Inapplicable::BuildspecElsewhere(_) => "buildspec_elsewhere",
             Inapplicable::Pipeline => "pipeline",
+            Inapplicable::BatchMembers(_) => "batch_members",
             Inapplicable::Buildspec(refusal) => refusal.tag(),
             Inapplicable::LoggedInAlready | Inapplicable::LoginLikely(_) => "already_authenticated",
             Inapplicable::NotNeeded(_) => "not_needed",
@@ -34,6 +35,7 @@ impl Inapplicable {
             Inapplicable::ForeignPolicy(_) => "foreign_policy",
             Inapplicable::PolicySpaceFull { .. } => "policy_space_full",
             Inapplicable::Unrepresentable(_) => "unrepresentable",
+            Inapplicable::ForOwner => "for_owner",
             Inapplicable::InPlaceAlready => "in_place_already",
         }
     }
@@ -57,8 +59,15 @@ impl fmt::Display for Inapplicable {
             Inapplicable::Runner => write!(f, "jobs of a runner may take images that a credential breaks"),
             Inapplicable::Batch => write!(f, "members of a batch may take images that a credential breaks"),
             Inapplicable::BuildDiffers(what) => write!(f, "the build ran with another {what} than the project has now"),
-            Inapplicable::BuildspecElsewhere => write!(f, "the buildspec is not in the project"),
-            Inapplicable::Pipeline => write!(f, "a pipeline runs the project"),
+            Inapplicable::BuildspecElsewhere(place) => write!(f, "the buildspec is {place}, and not in the project"),
+            Inapplicable::Pipeline => write!(f, "a pipeline gave the build another buildspec than the project's"),
+            Inapplicable::RunnerCommands => {
+                write!(
+                    f,
+                    "a runner's jobs bring their own commands, and run the buildspec only where their label asks for it"
+                )
+            }
+            Inapplicable::BatchMembers(own) => write!(f, "{own}"),
             Inapplicable::Buildspec(refusal) => write!(f, "{refusal}"),
             Inapplicable::LoggedInAlready => {
                 write!(f, "the buildspec logs in to Docker Hub already")
@@ -107,6 +116,7 @@ impl fmt::Display for Inapplicable {
             Inapplicable::Unrepresentable(paths) => {
                 write!(f, "writing the project back would lose members of it: {}", paths.join(", "))
             }
+            Inapplicable::ForOwner => write!(f, "it changes nothing itself"),
             Inapplicable::InPlaceAlready => write!(f, "it is in place already"),
         }
     }

@@ -262,8 +262,10 @@ fn a_build_carries_a_login_only_whole() {
     assert!(carries(&logged_in().plain_variable("OTHER")));
     assert!(!carries(&project("web")));
     assert!(!carries(&logged_in().buildspec("other: text\n")));
+    assert!(carries(&logged_in().buildspec(&format!("# theirs\n{}", logged_in_buildspec()))));
+    assert!(!carries(&logged_in().buildspec(&logged_in_buildspec().replace(LOGIN, &LOGIN.repeat(2)))));
     assert!(!carries(&logged_in().plain_variable("DOCKERHUB_PASSWORD")));
-    let elsewhere = Project { buildspec: Buildspec::Elsewhere, ..logged_in() };
+    let elsewhere = Project { buildspec: Buildspec::of(None), ..logged_in() };
     assert!(!carries(&elsewhere));
 }
 

@@ -338,9 +338,16 @@ fn a_log_that_shows_nothing_is_read_once_more_a_minute_after_the_end() {
     assert_eq!(watch.keep_for_late_lines(&failed, at(10)), LateLook::Due);
     assert_eq!(watch.due(at(59)), []);
     assert_eq!(watch.due(at(60)), [id("web:1")]);
+    // By a clock that was set back meanwhile the lines may still be to come.
+    assert_eq!(watch.keep_for_late_lines(&failed, at(20)), LateLook::Due);
+    assert_eq!(watch.due(at(59)), []);
     assert_eq!(watch.keep_for_late_lines(&failed, at(60)), LateLook::Over);
-    // Also by a clock that is behind.
-    assert_eq!(watch.keep_for_late_lines(&failed, at(20)), LateLook::Over);
+
+    // By one that is an hour behind it is looked at every minute.
+    let mut watch = Watch::default();
+    assert_eq!(watch.keep_for_late_lines(&failed, at(-3_600)), LateLook::Due);
+    assert_eq!(watch.due(at(-3_541)), []);
+    assert_eq!(watch.due(at(-3_540)), [id("web:1")]);
 
     let mut watch = Watch::default();
     assert_eq!(watch.keep_for_late_lines(&failed, at(61)), LateLook::Over);

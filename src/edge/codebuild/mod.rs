@@ -39,6 +39,15 @@ pub struct Looked {
     pub account: Option<String>,
 }
 
+/// What a look at some projects showed. A name that is in neither list was not answered for: nothing is known of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LookedAtProjects {
+    /// Those that are there.
+    pub projects: Vec<Project>,
+    /// Those that CodeBuild says it does not have.
+    pub missing: Vec<ProjectName>,
+}
+
 /// Why CodeBuild could not be asked, or was not.
 #[derive(Debug, thiserror::Error)]
 pub enum CodeBuildError {
@@ -143,6 +152,24 @@ impl CodeBuild {
     /// One project, or none if there is none of this name.
     pub async fn project(&self, name: &ProjectName) -> Result<Option<Project>, CodeBuildError> {
         Ok(self.projects(std::slice::from_ref(name)).await?.pop())
+    }
+
+    /// One page of the names of projects, by name.
+    pub async fn list_projects_page(
+        &self,
+        page: Option<&Token>,
+    ) -> Result<(Vec<ProjectName>, Option<Token>), CodeBuildError> {
+        let request = self.client.list_projects().set_next_token(page.map(|Token(token)| token.clone()));
+        let answer = request.send().await.map_err(|error| failed("ListProjects", "the account", &error))?;
+        let names = answer.projects.unwrap_or_default().into_iter().map(ProjectName::new).collect();
+        Ok((names, answer.next_token.map(Token)))
+    }
+
+    /// Up to a hundred projects, as one look shows them.
+    pub async fn look_at_projects(&self, names: &[ProjectName]) -> Result<LookedAtProjects, CodeBuildError> {
+        let (raw, missing) = self.read_projects_and_missing(names).await?;
+        let projects = raw.into_iter().filter_map(|raw| read::project(&raw.project, raw.unrepresentable)).collect();
+        Ok(LookedAtProjects { projects, missing })
     }
 
     /// Those of these projects that are there, a hundred a call.

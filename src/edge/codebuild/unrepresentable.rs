@@ -28,6 +28,14 @@ pub(super) struct RawProject {
 impl CodeBuild {
     /// Reads up to a hundred projects; those that are not there are left out.
     pub(super) async fn read_projects(&self, names: &[ProjectName]) -> Result<Vec<RawProject>, CodeBuildError> {
+        Ok(self.read_projects_and_missing(names).await?.0)
+    }
+
+    /// Reads up to a hundred projects, and which of them CodeBuild says it does not have.
+    pub(super) async fn read_projects_and_missing(
+        &self,
+        names: &[ProjectName],
+    ) -> Result<(Vec<RawProject>, Vec<ProjectName>), CodeBuildError> {
         let capture = Capture::default();
         let request = self.client.batch_get_projects();
         let request = request.set_names(Some(names.iter().map(|name| name.as_str().to_string()).collect()));
@@ -36,10 +44,12 @@ impl CodeBuild {
         let answer = answer.map_err(|error| failed("BatchGetProjects", resource, &error))?;
         let body = capture.take();
         let raw = body.get("projects").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let missing = answer.projects_not_found.unwrap_or_default().into_iter().map(ProjectName::new).collect();
         let projects = answer.projects.unwrap_or_default().into_iter();
-        Ok(projects
+        let projects = projects
             .map(|project| RawProject::new(project, |name| raw.iter().find(|raw| raw["name"] == name)))
-            .collect())
+            .collect();
+        Ok((projects, missing))
     }
 
     /// Sends an update, and reads the project in the answer.

@@ -12,6 +12,7 @@ pub use kind::{Kind, Level};
 use crate::domain::build::{BuildId, PhaseName, ProjectName};
 use crate::domain::classify::{Cause, Login, Registry, Site};
 use crate::domain::history::{History, Record};
+use crate::domain::patch::Owner;
 use crate::domain::plan::{Plan, RemediationId};
 use crate::domain::policy::{Mode, Remedy};
 use jiff::{SignedDuration, Timestamp};
@@ -96,6 +97,12 @@ pub struct Event {
     /// The diff, several lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<String>,
+    /// Whose code owns the project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
+    /// The patch for the owner, in the form of the code that owns the project, else as commands of the AWS CLI.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patch: Option<String>,
     /// Why: a word of a bounded list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -288,6 +295,8 @@ impl Event {
             remediation_id: None,
             credential: None,
             changes: None,
+            owner: None,
+            patch: None,
             reason: None,
             detail: None,
             attempt: None,

@@ -5,8 +5,9 @@ use crate::domain::build::{BuildId, ProjectName};
 use crate::domain::classify::{Cause, Diagnosis, Login, Registry, Site, UnknownReason};
 use crate::domain::decide::{HoldReason, Judgement, LeaveReason};
 use crate::domain::history::{Detected, Fact, History, Record};
+use crate::domain::patch::{self, Form, Owner, Patch, Sheet};
 use crate::domain::plan::{Plan, RemediationId};
-use crate::domain::policy::Mode;
+use crate::domain::policy::{Mode, Remedy};
 use crate::domain::remediation::{Entry, EscalationReason, Remediation, RollbackReason};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -108,8 +109,9 @@ fn undecided(build: &BuildId, reason: UnknownReason, at: Timestamp) -> Event {
 
 fn judged(build: &BuildId, judgement: &Judgement, history: &History, at: Timestamp) -> Option<Event> {
     let event = match judgement {
-        Judgement::Proposed { plan, mode } => return Some(proposed(plan, *mode, at)),
-        Judgement::Covered { .. } => return None,
+        Judgement::Proposed { plan, mode, owner } => return Some(proposed(plan, *mode, *owner, at)),
+        Judgement::ForOwner { patch } => return Some(for_owner(patch, history, at)),
+        Judgement::Covered { .. } | Judgement::Repeated { .. } => return None,
         Judgement::Held { reason, detail, until } => held(build, *reason, detail, *until, at),
         Judgement::Left { reason, detail } => left(build, *reason, detail, at),
     };
@@ -119,11 +121,52 @@ fn judged(build: &BuildId, judgement: &Judgement, history: &History, at: Timesta
     })
 }
 
-fn proposed(plan: &Plan, mode: Mode, at: Timestamp) -> Event {
+fn proposed(plan: &Plan, mode: Mode, owner: Option<Owner>, at: Timestamp) -> Event {
     let mode_word = word(mode).unwrap_or_default();
     let message =
         format!("`{}` would cure project `{}`, and mode `{mode_word}` changes nothing", plan.remedy, plan.project);
-    Event { mode: Some(mode), changes: Some(plan.to_string()), ..about(plan, Kind::RemediationProposed, message, at) }
+    Event {
+        mode: Some(mode),
+        changes: Some(plan.to_string()),
+        owner,
+        patch: Some(written(owner, &Sheet::of_plan(plan), &plan.project)),
+        ..about(plan, Kind::RemediationProposed, message, at)
+    }
+}
+
+fn for_owner(patch: &Patch, history: &History, at: Timestamp) -> Event {
+    let place = patch.owner.map_or_else(String::new, |owner| format!(", in {}", owner.title()));
+    let message = format!("The patch for project `{}` is for its owner to merge{place}: {}", patch.project, patch.why);
+    let event = Event::new(Kind::RemediationProposed, message, at);
+    let event = match history.diagnosed(&patch.because) {
+        Some(detected) => with_diagnosis(detected, event),
+        None => of_build(&patch.because, event),
+    };
+    Event {
+        phase: Some(patch.phase.clone()),
+        site: Some(patch.site),
+        policy: Some(patch.policy.clone()),
+        credential: Some(patch.credential.clone()),
+        remedy: Some(Remedy::ProposePatch),
+        changes: Some(patch.to_string()),
+        owner: patch.owner,
+        patch: Some(written(patch.owner, &Sheet::of_patch(patch), &patch.project)),
+        detail: Some(patch.why.clone()),
+        ..event
+    }
+}
+
+/// CloudWatch Logs cuts an event at 256 KB, and people read it.
+const MOST_OF_A_PATCH: usize = 64 * 1024;
+
+/// The patch in the form that the owner can merge.
+fn written(owner: Option<Owner>, sheet: &Sheet<'_>, project: &ProjectName) -> String {
+    let text = patch::render(Form::of(owner), std::slice::from_ref(sheet));
+    if text.len() > MOST_OF_A_PATCH {
+        let form = owner.map_or("cli", Owner::name);
+        return format!("too long for an event: `unthrottled plan --project {project} --as {form}` shows it");
+    }
+    text
 }
 
 fn held(build: &BuildId, reason: HoldReason, detail: &str, until: Timestamp, at: Timestamp) -> Event {

@@ -89,6 +89,8 @@ fn kind(fact: &Fact) -> &'static str {
             Judgement::Held { .. } => "held",
             Judgement::Left { .. } => "left",
             Judgement::Covered { .. } => "covered",
+            Judgement::ForOwner { .. } => "for_owner",
+            Judgement::Repeated { .. } => "repeated",
         },
         Fact::Remediation { entry, .. } => entry.word(),
         Fact::PasswordResetAdvised { .. } => "password_reset_advised",

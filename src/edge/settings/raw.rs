@@ -248,6 +248,8 @@ pub enum ProvisioningRemedy {
     RegistryCredential,
     /// The project's environment takes the same official image from ECR Public, without a credential.
     MirrorImage,
+    /// Nothing is changed: the project's owner gets the exact patch.
+    ProposePatch,
 }
 
 impl From<ProvisioningRemedy> for Remedy {
@@ -255,6 +257,7 @@ impl From<ProvisioningRemedy> for Remedy {
         match remedy {
             ProvisioningRemedy::RegistryCredential => Remedy::RegistryCredential,
             ProvisioningRemedy::MirrorImage => Remedy::MirrorImage,
+            ProvisioningRemedy::ProposePatch => Remedy::ProposePatch,
         }
     }
 }
@@ -267,6 +270,8 @@ pub enum LaterPhaseRemedy {
     BuildspecLogin,
     /// The project's builds get `DOCKER_AUTH_CONFIG`, where their docker is known to read it.
     DockerAuthVariable,
+    /// Nothing is changed: the project's owner gets the exact patch.
+    ProposePatch,
 }
 
 impl From<LaterPhaseRemedy> for Remedy {
@@ -274,6 +279,7 @@ impl From<LaterPhaseRemedy> for Remedy {
         match remedy {
             LaterPhaseRemedy::BuildspecLogin => Remedy::BuildspecLogin,
             LaterPhaseRemedy::DockerAuthVariable => Remedy::DockerAuthVariable,
+            LaterPhaseRemedy::ProposePatch => Remedy::ProposePatch,
         }
     }
 }

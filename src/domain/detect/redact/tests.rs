@@ -18,6 +18,7 @@ use rstest::rstest;
 #[case("DB_PASSWORD=hunter2 x", "DB_PASSWORD=[redacted] x")]
 #[case("password: hunter2", "password: [redacted]")]
 #[case("x ghp_0123456789abcdef y", "x [redacted] y")]
+#[case("xghp_1-ghp_0123456789abcdef", "xghp_1-[redacted]")]
 #[case("AWS_ACCESS_KEY_ID AKIAIOSFODNN7EXAMPLE", "AWS_ACCESS_KEY_ID [redacted]")]
 #[case("t=eyJhbGciOiJIUzI1NiJ9.e30.abc", "t=[redacted]")]
 #[case("wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY", "[redacted]")]

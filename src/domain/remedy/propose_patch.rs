@@ -1,0 +1,47 @@
+//! `propose_patch`: nothing is changed; the owner gets what another remedy would change, or would if the buildspec were
+//! the project's.
+
+use super::{Inapplicable, Material, buildspec_login, grant, registry_credential};
+use crate::domain::buildspec::login::Login;
+use crate::domain::change::Change;
+use crate::domain::classify::Site;
+use crate::domain::policy::Remedy;
+
+/// What a patch is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ingredients {
+    /// What the role and the project need.
+    pub changes: Vec<Change>,
+    /// What a buildspec needs that we do not know, or can't edit.
+    pub login: Option<Login>,
+}
+
+/// The remedy whose changes a patch for this site has. What disproved it speaks against the patch too.
+pub fn made_of(site: Site) -> Remedy {
+    match site {
+        Site::BuildImage => Remedy::RegistryCredential,
+        Site::DockerClient => Remedy::BuildspecLogin,
+    }
+}
+
+/// What a patch is made of, or why the owner can do no more than we.
+pub fn ingredients(material: Material<'_>, site: Site) -> Result<Ingredients, Inapplicable> {
+    let (edits, login) = match site {
+        Site::BuildImage => (registry_credential::edits(material)?, None),
+        Site::DockerClient => match buildspec_login::edits(material) {
+            Ok(edits) => (edits, None),
+            // A runner ignores the commands of any buildspec.
+            Err(_) if material.project.is_runner => return Err(Inapplicable::Runner),
+            Err(why) if why.is_for_owner() => (
+                buildspec_login::variables(material, &material.project.environment)?,
+                Some(buildspec_login::login(material)?),
+            ),
+            Err(why) => return Err(why),
+        },
+    };
+    let mut changes = vec![grant::change(material)?];
+    if !edits.is_empty() {
+        changes.push(Change::Project { edits });
+    }
+    Ok(Ingredients { changes, login })
+}
