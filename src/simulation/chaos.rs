@@ -38,6 +38,8 @@ pub(super) struct Chaos<'r> {
     pub(super) told: Vec<Event>,
     /// Counts what is done; what is done by whom since when is told by it.
     turn: u64,
+    /// How far the machine's clock is from the account's, in seconds: a restart does not mend it.
+    skew: i64,
     calm: bool,
     started: usize,
     pub(super) outcome: Outcome,
@@ -67,6 +69,7 @@ impl<'r> Chaos<'r> {
             secret,
             told: Vec::new(),
             turn: 0,
+            skew: 0,
             calm: false,
             started: 0,
             outcome: Outcome::default(),
@@ -264,7 +267,7 @@ impl<'r> Chaos<'r> {
         let access = if self.run.scenario.instances() > 1 && !self.calm { Access::Append } else { Access::Write };
         self.note(&format!("{name} starts"));
         self.count("starts");
-        let instance = Instance::start(name, self.settings.clone(), access, &self.sim);
+        let instance = Instance::start(name, self.settings.clone(), access, &self.sim, self.skew);
         self.instances.push(instance);
         self.rest(self.instances.len() - 1).await
     }
@@ -304,11 +307,12 @@ impl<'r> Chaos<'r> {
         self.sim.advance(self.sim.now().duration_until(to).max(SignedDuration::ZERO));
     }
 
-    /// A clock jumps: back by up to a minute, and forward by less than `settle` leaves over. A grant that settles on a clock
-    /// that jumps forward settles for less.
+    /// The machine's clock jumps: back by up to a minute, and forward by less than `settle` leaves over. A grant that settles
+    /// on a clock that jumps forward settles for less.
     fn jump(&mut self) {
         if let Some(instance) = self.instances.last_mut() {
-            instance.skew.store(self.rng.i64(-60..=5), Ordering::Relaxed);
+            self.skew = (self.skew + self.rng.i64(-60..=5)).max(-300);
+            instance.skew.store(self.skew, Ordering::Relaxed);
             self.count("clock jumps");
         }
     }
@@ -372,7 +376,7 @@ impl<'r> Chaos<'r> {
         Ok(book.record(&scope, Fact::Remediation { id, entry }, self.sim.now()).await?)
     }
 
-    /// From now on nothing goes wrong any more: one daemon, with a good clock, and every call is answered.
+    /// From now on nothing goes wrong any more: one daemon, and every call is answered.
     pub(super) async fn calm_down(&mut self) -> anyhow::Result<()> {
         self.calm = true;
         while let Some(instance) = self.instances.pop() {

@@ -165,10 +165,19 @@ async fn taken_back(chaos: &mut Chaos<'_>) -> anyhow::Result<()> {
     // A rollback that the daemon decided on waits for the tag to go.
     let sim = chaos.sim.clone();
     chaos.people.let_it_work(&sim);
-    for id in chaos.remediations().await? {
-        chaos.decide_rollback(id).await?;
+    // A build that was held back by one of them may be remedied once it is gone, and that is taken back too.
+    let mut asked = BTreeSet::new();
+    loop {
+        let there = chaos.remediations().await?;
+        let new: Vec<_> = there.into_iter().filter(|id| asked.insert(id.clone())).collect();
+        if new.is_empty() {
+            break;
+        }
+        for id in new {
+            chaos.decide_rollback(id).await?;
+        }
+        to_rest(chaos, "the rollback").await?;
     }
-    to_rest(chaos, "the rollback").await?;
     for (_, remediation) in history(&chaos.ledger()).await?.remediations() {
         match remediation.stage() {
             Stage::Closed(Outcome::RolledBack) => (),

@@ -54,12 +54,12 @@ pub(super) struct Instance {
 
 impl Instance {
     /// Starts a daemon. It says that it is up, or why not, before it makes its first call.
-    pub(super) fn start(name: String, settings: Settings, access: Access, sim: &Simulator) -> Instance {
+    pub(super) fn start(name: String, settings: Settings, access: Access, sim: &Simulator, skew: i64) -> Instance {
         let (ticks, to_tick) = mpsc::unbounded_channel();
         let (sender, said) = mpsc::unbounded_channel();
         let collector = Collector::default();
         let listening = tracing_subscriber::registry().with(collector.clone());
-        let skew = Arc::new(AtomicI64::new(0));
+        let skew = Arc::new(AtomicI64::new(skew));
         let (seconds, of_account) = (Arc::clone(&skew), sim.clone());
         let clock = Clock::of(move || {
             let now = of_account.now();
