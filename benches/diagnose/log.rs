@@ -164,8 +164,9 @@ impl Log {
     fn step(&mut self) {
         self.seconds += 1;
         match self.number(100) {
-            0..2 => self.agent(),
-            2..22 => self.buildkit(),
+            // A build runs some hundred commands, however much they print.
+            0 if self.number(100) == 0 => self.agent(),
+            0..22 => self.buildkit(),
             22..40 => self.npm(),
             40..60 => self.maven(),
             60..68 => self.pip(),
@@ -309,9 +310,19 @@ impl Log {
     /// One refused pull as one of the clients prints it.
     fn refusal(&mut self) {
         const HUB: &str = "toomanyrequests: You have reached your unauthenticated pull rate limit. https://www.docker.com/increase-rate-limit";
-        let package = self.pick(&["node:22", "redis:7", "postgres:16-alpine", "python:3.13-slim", "golang:1.25"]);
-        let digest = self.hex(64);
-        match self.number(5) {
+        // A manifest has one digest.
+        const IMAGES: [(&str, &str); 5] = [
+            ("node:22", "7f3e"),
+            ("redis:7", "a10c"),
+            ("postgres:16-alpine", "04bd"),
+            ("python:3.13-slim", "e5f2"),
+            ("golang:1.25", "91aa"),
+        ];
+        let index = self.number(IMAGES.len() as u64) as usize;
+        let (package, digest) = IMAGES.get(index).copied().unwrap_or_default();
+        let digest = digest.repeat(16);
+        let kind = if self.number(100) == 0 { 4 } else { self.number(4) };
+        match kind {
             0 => self.line(&format!("Error response from daemon: {HUB}")),
             1 => {
                 self.line(&format!("Step 1/9 : FROM {package}"));

@@ -1,6 +1,6 @@
 //! The rare words that raw bytes are searched for.
 
-use aho_corasick::{AhoCorasick, packed};
+use crate::domain::detect::finder::Finder;
 use std::sync::LazyLock;
 
 /// Why an anchor stops the search.
@@ -21,117 +21,141 @@ pub enum Sign {
 /// What a message of the families holds in raw bytes, wherever it is wrapped or coloured. Upper, lower and title case are
 /// what programs write.
 ///
-/// Vector instructions compare the first four bytes of all anchors at once, in eight groups, or sixteen if there are more
-/// than 32 anchors: each anchor's group is its place in this list modulo their number. Beginnings that are rare in
-/// ordinary logs, and groups of beginnings that are alike, decide the speed on a log without a hit, by a factor of three;
+/// Vector instructions compare the first four bytes of all anchors of a list at once, in eight groups as long as there are
+/// no more than 32: each anchor's group is its place in the list modulo eight. Beginnings that are rare in ordinary logs,
+/// and groups of beginnings that are alike, decide the speed on a log without a hit, by a factor of three;
 /// `cargo bench --bench diagnose` tells. So an anchor may begin within a word, and the order is no order of meaning.
-const ANCHORS: &[(&str, Sign)] = &[
-    // Too many failed login attempts, login attempt to.
-    ("n attem", Sign::Refusal),
-    // Too many requests to upstream registry.
-    ("pstream reg", Sign::Refusal),
-    ("429 TOO", Sign::Refusal),
-    ("OOMANYREQ", Sign::Refusal),
-    ("429: Too", Sign::Refusal),
-    // Bazel: GET returned 429.
-    ("urned 429", Sign::Refusal),
-    // https://www.docker.com/increase-rate-limit.
-    ("e-rate-l", Sign::Refusal),
-    // Request exceeded pull rate limit.
-    ("eeded pu", Sign::Refusal),
-    ("Phase comp", Sign::Phase),
-    (": unauth", Sign::Login),
-    ("OO MANY", Sign::Refusal),
-    ("429 (Too", Sign::Refusal),
-    ("oomanyreq", Sign::Refusal),
-    // Unexpected status code, unexpected status from.
-    ("xpected st", Sign::Refusal),
-    // Unauthenticated pull rate limit.
-    ("enticated pull", Sign::Refusal),
-    // StatusCode: 429, "<html>…
-    ("ode: 429,", Sign::Refusal),
-    ("ny reque", Sign::Refusal),
-    ("oo Many", Sign::Refusal),
-    // Too many requests to registry.
-    (" to registry", Sign::Refusal),
-    ("ny Reque", Sign::Refusal),
-    // You have reached your pull rate limit.
-    ("ur pull", Sign::Refusal),
-    ("us: 401", Sign::Login),
-    // Response body: invalid character.
-    ("invalid ch", Sign::Refusal),
+const ALWAYS: &[(&str, Sign)] = &[
     // Entering phase BUILD.
     ("ntering ph", Sign::Phase),
+    // Unexpected status code, unexpected status from.
+    ("cted st", Sign::Refusal),
+    ("O MANY", Sign::Refusal),
+    // Too many failed login attempts, login attempt to.
+    ("n attem", Sign::Refusal),
+    (": unauth", Sign::Login),
+    ("429 (Too", Sign::Refusal),
+    // Request exceeded pull rate limit.
+    ("eded pu", Sign::Refusal),
+    // StatusCode: 429, "<html>…
+    ("e: 429,", Sign::Refusal),
+    ("Phase comp", Sign::Phase),
+    ("oomanyreq", Sign::Refusal),
+    // Bazel: GET returned 429.
+    ("urned 429", Sign::Refusal),
+    ("ny Reque", Sign::Refusal),
+    (": 401 Un", Sign::Login),
+    ("429 TOO", Sign::Refusal),
+    // Unauthenticated pull rate limit.
+    ("enticated pull", Sign::Refusal),
+    // Denied: requested access to the resource, insufficient_scope.
+    ("ied: req", Sign::Login),
+    ("ny reque", Sign::Refusal),
+    ("o Many", Sign::Refusal),
+    ("us: 401", Sign::Login),
+    ("9: Too", Sign::Refusal),
     // Error parsing HTTP 429.
     ("TP 429", Sign::Refusal),
+    // Too many requests to registry.
+    ("to registry", Sign::Refusal),
+    ("ent_scope", Sign::Login),
+    // https://www.docker.com/increase-rate-limit.
+    ("e-rate-l", Sign::Refusal),
+    // Too many requests to upstream registry.
+    ("pstream reg", Sign::Refusal),
     ("l rate li", Sign::Refusal),
+    ("MANYREQ", Sign::Refusal),
+    // Response body: invalid character.
+    ("nvalid ch", Sign::Refusal),
+    // You have reached your pull rate limit.
+    ("ur pull", Sign::Refusal),
     ("429 Too", Sign::Refusal),
-    (": 401 Un", Sign::Login),
-    // Denied: requested access to the resource, insufficient_scope.
-    ("denied: req", Sign::Login),
-    ("ient_scope", Sign::Login),
-    // From here on only after a refusal. What tells of a pull that went well stands here by two parts that share no
-    // word, for a colour may begin or end within one.
-    // Downloaded newer image for.
-    ("d newer", Sign::Success),
-    // Running command.
-    ("unning comm", Sign::Command),
-    ("o date for ", Sign::Success),
+];
+
+/// Before the first refusal no success and no command matters. What tells of a pull that went well stands here by two parts
+/// that share no word, for a colour may begin or end within one.
+const AFTER_A_REFUSAL: &[(&str, Sign)] = &[
+    // Step 1/4 : FROM node.
+    (": FROM ", Sign::Success),
+    // Successfully pulled image.
+    ("cessfully pu", Sign::Success),
+    // Image is up to date for.
+    ("e is up", Sign::Success),
+    ("d image ", Sign::Success),
+    ("iting manifest", Sign::Success),
     // db Pulled.
     (" Pulled", Sign::Success),
     // Writing manifest to image destination.
     ("to image dest", Sign::Success),
-    // Step 1/4 : FROM node.
-    (": FROM ", Sign::Success),
     // Command did not exit successfully.
     ("did not exit s", Sign::Command),
-    // Image is up to date for.
-    ("e is up", Sign::Success),
-    ("iting manifest", Sign::Success),
+    ("attempt ", Sign::Success),
+    // Downloaded newer image for.
+    ("d newer", Sign::Success),
+    // Running command.
+    ("unning comm", Sign::Command),
     // [internal] load metadata for.
     ("ta for ", Sign::Success),
-    ("rnal] lo", Sign::Success),
     // Pulled on attempt.
     ("lled on", Sign::Success),
-    ("attempt ", Sign::Success),
-    ("d image ", Sign::Success),
-    // Successfully pulled image.
-    ("cessfully pu", Sign::Success),
+    ("o date for ", Sign::Success),
     ("ge for ", Sign::Success),
+    ("rnal] lo", Sign::Success),
 ];
 
-/// Searches for all anchors at once.
-pub enum Finder {
-    /// With vector instructions.
-    Packed(packed::Searcher),
-    /// On a processor without them.
-    Automaton(AhoCorasick),
+/// An anchor that was found.
+#[derive(Clone, Copy, Debug)]
+pub struct Anchor {
+    /// What it is a sign of.
+    pub sign: Sign,
+    /// Index of its first byte.
+    pub start: usize,
+    /// Index behind its last byte.
+    pub end: usize,
 }
 
-impl Finder {
-    /// The next anchor at or after an index: what it is a sign of, its start and its end.
-    pub fn find(&self, buffer: &[u8], from: usize) -> Option<(Sign, usize, usize)> {
-        let rest = buffer.get(from..)?;
-        let hit = match self {
-            Finder::Packed(searcher) => searcher.find(rest)?,
-            Finder::Automaton(automaton) => automaton.find(rest)?,
-        };
-        let sign = ANCHORS.get(hit.pattern().as_usize())?.1;
-        Some((sign, from + hit.start(), from + hit.end()))
+static FINDERS: LazyLock<[Option<Finder>; 2]> =
+    LazyLock::new(|| [ALWAYS, AFTER_A_REFUSAL].map(|list| Finder::of(list.iter().map(|(text, _)| text))));
+
+/// Finds the anchors of a buffer in their order. Each list is searched for by itself: two passes over bytes that the
+/// processor still holds take less time than one for more than 32 anchors.
+pub struct Search<'a> {
+    buffer: &'a [u8],
+    /// What the search for each list found last, which may be further on than what the other found.
+    found: [Found; 2],
+}
+
+#[derive(Clone, Copy)]
+enum Found {
+    /// Not searched yet.
+    Unknown,
+    Here(Anchor),
+    NoMore,
+}
+
+impl<'a> Search<'a> {
+    /// Over a buffer.
+    pub fn new(buffer: &'a [u8]) -> Search<'a> {
+        Search { buffer, found: [Found::Unknown; 2] }
     }
-}
 
-/// Before the first refusal no success and no command matters. Their anchors are the last of the list, so the numbers are
-/// the same.
-pub static BEFORE_A_REFUSAL: LazyLock<Option<Finder>> =
-    LazyLock::new(|| finder(|sign| !matches!(sign, Sign::Success | Sign::Command)));
-pub static AFTER_A_REFUSAL: LazyLock<Option<Finder>> = LazyLock::new(|| finder(|_| true));
+    /// The next anchor at or after an index, which never goes back.
+    pub fn next(&mut self, from: usize, after_a_refusal: bool) -> Option<Anchor> {
+        let always = self.next_of(0, ALWAYS, from);
+        let after = if after_a_refusal { self.next_of(1, AFTER_A_REFUSAL, from) } else { None };
+        always.into_iter().chain(after).min_by_key(|anchor| anchor.start)
+    }
 
-fn finder(wanted: fn(Sign) -> bool) -> Option<Finder> {
-    let anchors = || ANCHORS.iter().filter(|anchor| wanted(anchor.1)).map(|anchor| anchor.0);
-    match packed::Searcher::new(anchors()) {
-        Some(searcher) => Some(Finder::Packed(searcher)),
-        // The list is fixed and small, so building it can't fail.
-        None => AhoCorasick::new(anchors()).ok().map(Finder::Automaton),
+    fn next_of(&mut self, index: usize, list: &[(&str, Sign)], from: usize) -> Option<Anchor> {
+        let found = self.found.get_mut(index)?;
+        match found {
+            Found::NoMore => return None,
+            Found::Here(anchor) if anchor.start >= from => return Some(*anchor),
+            _ => (),
+        }
+        let hit = FINDERS.get(index)?.as_ref()?.find(self.buffer, from);
+        let anchor = hit.and_then(|hit| Some(Anchor { sign: list.get(hit.text)?.1, start: hit.start, end: hit.end }));
+        *found = anchor.map_or(Found::NoMore, Found::Here);
+        anchor
     }
 }

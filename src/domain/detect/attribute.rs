@@ -2,14 +2,14 @@
 
 use crate::domain::classify::Registry;
 use crate::domain::detect::clean::Line;
+use crate::domain::detect::finder::Finder;
 use crate::domain::image::{Image, registry_of_host};
-use aho_corasick::AhoCorasick;
 use std::sync::LazyLock;
 
 /// How many lines before a message may name the image of the failing step.
-const BEFORE: usize = 14;
+pub const BEFORE: usize = 14;
 /// How many lines after it.
-const AFTER: usize = 4;
+pub const AFTER: usize = 4;
 
 /// Which way the refused request went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,14 +128,19 @@ const PULL: [&str; 13] = [
     "Retrieving image",
 ];
 
+/// What else a line holds that [`way_of_step`] reads.
+const OTHER_STEPS: [&str; 5] = ["Step ", "docker login", ": Preparing", ": Waiting", ": Retrying in"];
+
 /// All of these at once, as most lines hold none.
-static STEPS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| AhoCorasick::new(PUSH.iter().chain(&PULL)).ok());
+static STEPS: LazyLock<Option<Finder>> = LazyLock::new(|| Finder::of(PUSH.iter().chain(&PULL).chain(&OTHER_STEPS)));
 
 /// What a line says the client is about to do.
 fn way_of_step(text: &str) -> Option<Way> {
-    let tells = STEPS.as_ref().is_none_or(|steps| steps.is_match(text));
+    if STEPS.as_ref().is_some_and(|steps| steps.find(text.as_bytes(), 0).is_none()) {
+        return None;
+    }
     let is_step = text.starts_with("Step ") && text.contains(" : FROM ");
-    if (tells && PULL.iter().any(|sign| text.contains(sign))) || is_step {
+    if PULL.iter().any(|sign| text.contains(sign)) || is_step {
         return Some(Way::Pull);
     }
     if text.contains("docker login") {
@@ -146,7 +151,7 @@ fn way_of_step(text: &str) -> Option<Way> {
             && layer.bytes().all(|byte| byte.is_ascii_hexdigit())
             && ["Preparing", "Waiting", "Retrying in"].iter().any(|state| rest.starts_with(state))
     });
-    (waits || tells && PUSH.iter().any(|sign| text.contains(sign))).then_some(Way::Push)
+    (waits || PUSH.iter().any(|sign| text.contains(sign))).then_some(Way::Push)
 }
 
 /// containerd 2 prints the request and its status on one line and the registry's message on the next.
@@ -220,11 +225,11 @@ const PHRASES: [&str; 26] = [
     "crictl pull ",
 ];
 
-static PHRASE: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| AhoCorasick::new(PHRASES).ok());
+static PHRASE: LazyLock<Option<Finder>> = LazyLock::new(|| Finder::of(PHRASES));
 
 /// Image references in the words of a client: after the phrases that name one.
 fn images(text: &str) -> Vec<String> {
-    if PHRASE.as_ref().is_some_and(|phrase| !phrase.is_match(text)) {
+    if PHRASE.as_ref().is_some_and(|phrase| phrase.find(text.as_bytes(), 0).is_none()) {
         return Vec::new();
     }
     let mut found: Vec<(usize, String)> = Vec::new();
@@ -279,7 +284,15 @@ fn with_host(image: String, before: &[Line]) -> String {
     named.into_iter().find(|named| Image::parse(named).is_some_and(|named| is_same(&named))).unwrap_or(image)
 }
 
+/// What stands in every line that [`line_image`] finds an image in, beside the [`PHRASES`].
+const LINE_SIGNS: [&str; 4] = ["FROM ", "docker pull ", "podman pull ", ": Pulling from "];
+
+static LINE_SIGN: LazyLock<Option<Finder>> = LazyLock::new(|| Finder::of(PHRASES.iter().chain(&LINE_SIGNS)));
+
 fn line_image(text: &str, lines: &[Line]) -> Option<String> {
+    if LINE_SIGN.as_ref().is_some_and(|sign| sign.find(text.as_bytes(), 0).is_none()) {
+        return None;
+    }
     from_instruction(text, lines)
         .or_else(|| images(text).into_iter().next())
         .or_else(|| bare_command_image(text))

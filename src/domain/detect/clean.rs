@@ -32,13 +32,19 @@ pub fn lines(raw: &[u8], first_number: u64, at: u64) -> Vec<Line> {
             continue;
         }
         let ended = row.strip_suffix(b"\r").unwrap_or(row);
-        // Some tools join the lines of a log with HTML's line break.
-        for piece in String::from_utf8_lossy(ended).split('\r').flat_map(|piece| piece.split("<br/>")) {
+        let ended = String::from_utf8_lossy(ended);
+        let mut read = |piece: &str| {
             let visible = visible(piece);
             let (stamped, text) = without_prefixes(&visible);
-            let width = visible.chars().count();
+            let width = if visible.is_ascii() { visible.len() } else { visible.chars().count() };
             let indent = indent(&visible, text);
             lines.push(Line { number, at, text: text.to_string(), width, indent, stamped });
+        };
+        if memchr::memchr2(b'\r', b'<', ended.as_bytes()).is_none() {
+            read(&ended);
+        } else {
+            // Some tools join the lines of a log with HTML's line break.
+            ended.split('\r').flat_map(|piece| piece.split("<br/>")).for_each(read);
         }
         at += row.len() as u64 + 1;
     }
@@ -73,22 +79,24 @@ fn plain(row: &[u8]) -> Option<&str> {
 
 /// The text without terminal escapes, control and direction-changing characters. A tab becomes a blank.
 pub fn visible(text: &str) -> String {
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        return text.to_string();
-    }
     let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
+    let mut rest = text;
+    loop {
+        let plain = rest.bytes().take_while(|byte| matches!(byte, b' '..=b'~')).count();
+        let (kept, odd) = rest.split_at_checked(plain).unwrap_or((rest, ""));
+        out.push_str(kept);
+        let mut chars = odd.chars();
+        let Some(c) = chars.next() else { return out };
+        rest = chars.as_str();
         match c {
-            '\u{1b}' => skip_escape(&mut chars),
-            '\u{9b}' => skip_control_sequence(&mut chars),
-            '\u{9d}' | '\u{90}' => skip_string(&mut chars),
+            '\u{1b}' => rest = behind_escape(rest),
+            '\u{9b}' => rest = behind_control_sequence(rest),
+            '\u{9d}' | '\u{90}' => rest = behind_string(rest),
             '\t' => out.push(' '),
             _ if is_invisible(c) => {}
             _ => out.push(c),
         }
     }
-    out
 }
 
 /// Control characters, and those that turn the reading direction or have no width.
@@ -97,47 +105,34 @@ fn is_invisible(c: char) -> bool {
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{61c}')
 }
 
-type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;
-
 /// After ESC: a control sequence, a string (title changes, hyperlinks), or a two-character escape.
-fn skip_escape(chars: &mut Chars<'_>) {
+fn behind_escape(text: &str) -> &str {
+    let mut chars = text.chars();
     match chars.next() {
-        Some('[') => skip_control_sequence(chars),
-        Some(']' | 'P' | 'X' | '^' | '_') => skip_string(chars),
+        Some('[') => behind_control_sequence(chars.as_str()),
+        Some(']' | 'P' | 'X' | '^' | '_') => behind_string(chars.as_str()),
         Some('(' | ')' | '*' | '+' | '#' | ' ') => {
             chars.next();
+            chars.as_str()
         }
-        _ => {}
+        _ => chars.as_str(),
     }
 }
 
 /// Parameters, then one final byte. What is no part of a sequence is left: the log may end inside one.
-fn skip_control_sequence(chars: &mut Chars<'_>) {
-    while let Some(&c) = chars.peek() {
-        match c {
-            '\u{20}'..='\u{3f}' => {
-                chars.next();
-            }
-            '\u{40}'..='\u{7e}' => {
-                chars.next();
-                return;
-            }
-            _ => return,
-        }
-    }
+fn behind_control_sequence(text: &str) -> &str {
+    let rest = text.trim_start_matches(|c| matches!(c, '\u{20}'..='\u{3f}'));
+    rest.strip_prefix(|c| matches!(c, '\u{40}'..='\u{7e}')).unwrap_or(rest)
 }
 
 /// Up to BEL or ESC `\`. A string that never ends within its line hides the rest of it, as on a terminal.
-fn skip_string(chars: &mut Chars<'_>) {
-    while let Some(c) = chars.next() {
-        match c {
-            '\u{7}' | '\u{9c}' => return,
-            '\u{1b}' => {
-                chars.next_if_eq(&'\\');
-                return;
-            }
-            _ => {}
+fn behind_string(text: &str) -> &str {
+    match text.split_once(['\u{7}', '\u{9c}', '\u{1b}']) {
+        Some((hidden, rest)) if text.get(hidden.len()..).is_some_and(|end| end.starts_with('\u{1b}')) => {
+            rest.strip_prefix('\\').unwrap_or(rest)
         }
+        Some((_, rest)) => rest,
+        None => "",
     }
 }
 
@@ -171,20 +166,29 @@ fn may_begin_prefix(text: &str) -> bool {
 
 /// `2025-02-12T15:02:00.42Z`, `2020/12/03 19:42:07`, `15:02:00,361`, `[2023-03-09T10:02:36.442Z]`, `Dec 20 14:57:40`.
 fn without_time(text: &str) -> &str {
-    let (inner, after) = match text.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
-        Some((inner, after)) => (inner, after),
-        None => text.split_once(' ').unwrap_or((text, "")),
+    let is_digit = |at: usize| text.as_bytes().get(at).is_some_and(u8::is_ascii_digit);
+    let time = if is_digit(0) {
+        Some(text.split_once(' ').unwrap_or((text, "")))
+    } else if is_digit(1) {
+        text.strip_prefix('[').and_then(|inner| inner.split_once(']'))
+    } else {
+        None
     };
-    if is_time(inner) { after.trim_start() } else { without_syslog_time(text).unwrap_or(text) }
+    match time {
+        Some((time, after)) if is_time(time) => after.trim_start(),
+        Some(_) => text,
+        None => without_syslog_time(text).unwrap_or(text),
+    }
 }
 
 fn without_syslog_time(text: &str) -> Option<&str> {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let (month, rest) = text.split_once(' ')?;
+    let (month, rest) = text.split_at_checked(3)?;
+    let rest = rest.strip_prefix(' ').filter(|_| MONTHS.contains(&month))?;
     let (day, rest) = rest.trim_start().split_once(' ')?;
     let (time, rest) = rest.split_once(' ')?;
     let is_day = day.len() <= 2 && day.bytes().all(|byte| byte.is_ascii_digit());
-    (MONTHS.contains(&month) && is_day && is_time(time)).then_some(rest.trim_start())
+    (is_day && is_time(time)).then_some(rest.trim_start())
 }
 
 /// A date, a time, or both: digits and their separators, at least two separators, no other letter than `T` and `Z`.

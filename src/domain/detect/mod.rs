@@ -13,6 +13,7 @@ mod command;
 mod document;
 mod echo;
 pub mod families;
+mod finder;
 mod frame;
 mod listing;
 mod literal;
@@ -20,6 +21,7 @@ mod pattern;
 mod redact;
 mod scan;
 mod success;
+mod tally;
 mod window;
 
 use crate::domain::build::{Build, Phase, PhaseName};

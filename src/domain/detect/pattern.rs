@@ -7,70 +7,120 @@
 //! not a name like `TooManyRequestsException`.
 
 use crate::domain::detect::clean::{self, Line};
+use memchr::memmem;
 
 /// How many characters `…` and `‹url›` may stand for.
 pub const GAP: usize = 400;
 
 const CODE: &str = "TOOMANYREQUESTS";
 
-/// Lines without what does not count, each character with its place.
+/// Lines without what does not count. Where a character stood is found again when it is asked for, as hardly one is.
 #[derive(Debug, Default)]
 pub struct Squeezed {
     /// Lower case, no blanks. One byte a character: what is not ASCII is a `?`, and no pattern needs it.
     pub text: Vec<u8>,
-    /// Index of the line and byte offset within its text.
-    pub places: Vec<(usize, usize)>,
+    /// Where the text of each line begins, and the line's index. In order; a line without text has no entry.
+    starts: Vec<(usize, usize)>,
 }
 
 impl Squeezed {
     /// Squeezes lines that were cleaned. Lines that say nothing are left out.
     pub fn of(lines: &[Line]) -> Squeezed {
         let length = lines.iter().map(|line| line.text.len()).sum();
-        let mut squeezed = Squeezed { text: Vec::with_capacity(length), places: Vec::with_capacity(length) };
+        let mut squeezed = Squeezed { text: Vec::with_capacity(length), starts: Vec::with_capacity(lines.len()) };
         for (index, line) in lines.iter().enumerate().filter(|(_, line)| !clean::is_filler(&line.text)) {
-            each_counting(&line.text, |offset, byte| {
-                squeezed.text.push(byte);
-                squeezed.places.push((index, offset));
-            });
+            let start = squeezed.text.len();
+            squeeze(&line.text, &mut squeezed.text);
+            if squeezed.text.len() > start {
+                squeezed.starts.push((start, index));
+            }
         }
         squeezed
     }
 
-    /// Only the text, for those who do not need the places.
-    pub fn text_of(lines: &[Line]) -> Vec<u8> {
-        let mut text = Vec::with_capacity(lines.iter().map(|line| line.text.len()).sum());
-        for line in lines.iter().filter(|line| !clean::is_filler(&line.text)) {
-            each_counting(&line.text, |_, byte| text.push(byte));
-        }
-        text
+    /// So many lines were put before those that were squeezed.
+    pub fn moved_by(&mut self, lines: usize) {
+        self.starts.iter_mut().for_each(|(_, line)| *line += lines);
     }
 
-    /// Whether the character at an index is the first of its line.
-    fn starts_line(&self, at: usize) -> bool {
-        at == 0 || self.places.get(at).map(|place| place.0) != self.places.get(at - 1).map(|place| place.0)
+    /// Index of the line and byte offset within its text of the character at an index.
+    pub fn place(&self, lines: &[Line], at: usize) -> Option<(usize, usize)> {
+        let (start, line) = self.line_of(at)?;
+        let (offset, _) = counting(&lines.get(line)?.text).nth(at - start)?;
+        Some((line, offset))
+    }
+
+    /// The places of the characters from an index to before another, as far as there are any.
+    fn places(&self, lines: &[Line], from: usize, to: usize) -> Vec<(usize, usize)> {
+        let mut places = Vec::with_capacity(to - from);
+        while from + places.len() < to {
+            let at = from + places.len();
+            let Some((start, line)) = self.line_of(at) else { break };
+            let text = lines.get(line).map(|line| line.text.as_str()).unwrap_or_default();
+            let offsets = counting(text).map(|(offset, _)| offset).skip(at - start).take(to - at);
+            let known = places.len();
+            places.extend(offsets.map(|offset| (line, offset)));
+            if places.len() == known {
+                break;
+            }
+        }
+        places
+    }
+
+    /// The start of the line that the character at an index is in, and the line's index.
+    fn line_of(&self, at: usize) -> Option<(usize, usize)> {
+        let after = self.starts.partition_point(|(start, _)| *start <= at);
+        self.starts.get(after.checked_sub(1)?).copied().filter(|_| at < self.text.len())
     }
 
     /// Whether the line ends before an index.
     fn ends_line(&self, at: usize) -> bool {
-        at >= self.text.len() || self.starts_line(at)
+        at >= self.text.len() || self.starts.binary_search_by_key(&at, |(start, _)| *start).is_ok()
+    }
+}
+
+/// What a byte of ASCII becomes; 0 if it does not count, 1 if it takes a closer look.
+const SQUEEZED: [u8; 256] = {
+    let mut table = [1_u8; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = match byte {
+            b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => 0,
+            b'\\' | 0 => 1,
+            _ => byte.to_ascii_lowercase(),
+        };
+        byte += 1;
+    }
+    table
+};
+
+/// Appends the characters that count.
+fn squeeze(text: &str, out: &mut Vec<u8>) {
+    let is_simple = text.bytes().all(|byte| SQUEEZED.get(usize::from(byte)).is_none_or(|known| *known != 1));
+    if is_simple {
+        let known = text.bytes().map(|byte| SQUEEZED.get(usize::from(byte)).copied().unwrap_or_default());
+        out.extend(known.filter(|byte| *byte != 0));
+    } else {
+        out.extend(counting(text).map(|(_, byte)| byte));
     }
 }
 
 /// Each character that counts, with its offset.
-fn each_counting(text: &str, mut put: impl FnMut(usize, u8)) {
+fn counting(text: &str) -> impl Iterator<Item = (usize, u8)> {
     let mut chars = text.char_indices().peekable();
-    while let Some((offset, c)) = chars.next() {
-        match c {
-            '\\' => {
-                // `\n` of JSON is a line break; `\"` is a quote.
-                chars.next_if(|(_, next)| matches!(next, 'n' | 'r' | 't'));
+    std::iter::from_fn(move || {
+        loop {
+            let (offset, c) = chars.next()?;
+            match c {
+                '\\' => {
+                    // `\n` of JSON is a line break; `\"` is a quote.
+                    chars.next_if(|(_, next)| matches!(next, 'n' | 'r' | 't'));
+                }
+                _ if c.is_whitespace() => {}
+                _ => return Some((offset, if c.is_ascii() { c.to_ascii_lowercase() as u8 } else { b'?' })),
             }
-            ' ' => {}
-            '!'..='~' => put(offset, c.to_ascii_lowercase() as u8),
-            _ if c.is_whitespace() => {}
-            _ => put(offset, if c.is_ascii() { c.to_ascii_lowercase() as u8 } else { b'?' }),
         }
-    }
+    })
 }
 
 /// A pattern made ready.
@@ -156,16 +206,20 @@ impl Pattern {
                 }
             }
             Part::Gap | Part::Url => {
-                let until = squeezed.text.len().min(at + GAP);
-                for next in at..=until {
-                    if let Some(end) = self.parts_match(rest, next, squeezed, lines) {
-                        return Some(end);
-                    }
-                    if *part == Part::Url && squeezed.text.get(next).is_none_or(|byte| !is_url_byte(*byte)) {
-                        return None;
-                    }
-                }
-                None
+                let most = squeezed.text.get(at..squeezed.text.len().min(at + GAP))?;
+                let most = match part {
+                    Part::Url => most.iter().take_while(|byte| is_url_byte(**byte)).count(),
+                    _ => most.len(),
+                };
+                // What comes next is searched for, as trying every place takes long.
+                let next = match rest.first() {
+                    Some(Part::Text { squeezed, .. }) => squeezed.as_slice(),
+                    _ => &[],
+                };
+                let until = squeezed.text.len().min(at + most + next.len());
+                let find = |from: usize| Some(from + memmem::find(squeezed.text.get(from..until)?, next)?);
+                let mut places = std::iter::successors(find(at), |place| find(place + 1));
+                places.find_map(|place| self.parts_match(rest, place, squeezed, lines))
             }
         }
     }
@@ -178,9 +232,12 @@ fn is_url_byte(byte: u8) -> bool {
 /// Whether the letters at an index are the code: one word in one case (or with a capital first letter), and no part of a
 /// longer name.
 fn is_code_word(at: usize, squeezed: &Squeezed, lines: &[Line]) -> bool {
-    let Some(places) = squeezed.places.get(at..at + CODE.len()) else {
+    // Mostly all of it stands in one line, which is read once.
+    let places = squeezed.places(lines, at, at + CODE.len());
+    if places.len() < CODE.len() {
         return false;
-    };
+    }
+    let place = |at: usize| squeezed.place(lines, at);
     let letters: Option<Vec<char>> = places.iter().map(|place| char_at(lines, *place)).collect();
     let Some(letters) = letters else { return false };
     let tail_is_lower = letters.iter().skip(1).all(|c| c.is_ascii_lowercase());
@@ -190,15 +247,15 @@ fn is_code_word(at: usize, squeezed: &Squeezed, lines: &[Line]) -> bool {
         [a, b] => a.0 != b.0 || a.1 + 1 == b.1,
         _ => true,
     });
-    let is_name = |place: Option<&(usize, usize)>, same: Option<&(usize, usize)>| {
+    let is_name = |place: Option<(usize, usize)>, same: Option<&(usize, usize)>| {
         let (Some(place), Some(same)) = (place, same) else {
             return false;
         };
         let touches = place.0 == same.0 && place.1.abs_diff(same.1) == 1;
-        touches && char_at(lines, *place).is_some_and(|c| c.is_alphanumeric() || c == '_')
+        touches && char_at(lines, place).is_some_and(|c| c.is_alphanumeric() || c == '_')
     };
-    let before = at.checked_sub(1).and_then(|index| squeezed.places.get(index));
-    let after = squeezed.places.get(at + CODE.len());
+    let before = at.checked_sub(1).and_then(place);
+    let after = place(at + CODE.len());
     (tail_is_lower || is_upper) && is_one_word && !is_name(before, places.first()) && !is_name(after, places.last())
 }
 

@@ -4,14 +4,18 @@
 //! and everything else works on a window of lines around one.
 
 use crate::domain::build::PhaseName;
-use crate::domain::detect::anchors::{self, Finder, Sign};
+use crate::domain::detect::anchors::{Search, Sign};
+use crate::domain::detect::attribute::{self, Span};
 use crate::domain::detect::clean::{self, Line};
 use crate::domain::detect::command::Ran;
 use crate::domain::detect::echo::{self, Agent};
-use crate::domain::detect::success::{Pulled, is_same_image, pulled_image};
-use crate::domain::detect::window::{self, Found};
-use crate::domain::detect::{Evidence, Finding, Place, Scan, frame, redact};
+use crate::domain::detect::success::is_told_by_next;
+use crate::domain::detect::tally::Tally;
+use crate::domain::detect::window;
+use crate::domain::detect::{Evidence, Place, Scan, frame, redact};
 use crate::domain::trouble::{self, Seen};
+use memchr::memmem::Finder;
+use std::sync::LazyLock;
 
 /// What is searched at once. Together with what is kept of it, it stays within a processor's second cache.
 const BLOCK: usize = 256 * 1024;
@@ -23,13 +27,17 @@ const AHEAD: usize = 8 * 1024;
 const CAPACITY: usize = BEHIND + BLOCK + PAGE;
 /// Most commands are over within this.
 const ECHO: usize = 2 * 1024;
-/// Lines of a window, unless it is within a command that is echoed. The head of a diff or a list may be 40 lines before.
+/// Lines that one message may be wrapped into, before the place that was found of it and behind.
+const LINES_WRAPPED: usize = 12;
+/// Lines of a window before a place, unless it is within a command that is echoed. The head of a diff or a list may be 40
+/// lines before.
 const LINES_BEHIND: usize = 42;
-const LINES_AHEAD: usize = 12;
 /// Room begins at a multiple of this, as kernels copy several times faster to the start of a page than elsewhere.
 const PAGE: usize = 4096;
-/// More refusals than this are counted, not kept.
+/// More refused logins than this are not kept.
 const KEPT: usize = 64;
+/// The longest row that is known again when it is repeated.
+const ROW: usize = 1024;
 
 /// Reads a log in pieces of any size.
 #[derive(Debug, Default)]
@@ -49,10 +57,9 @@ pub struct Scanner {
     /// Place in the log up to which refusals were looked at.
     handled: u64,
     phase: Option<PhaseName>,
-    /// The words around each finding, to recognize its image when it comes after all.
-    surroundings: Vec<String>,
-    /// The command of each finding.
-    ran: Vec<Ran>,
+    /// Place in the log of the line that last told of a pull that went well.
+    success_at: Option<u64>,
+    tally: Tally,
     scan: Scan,
 }
 
@@ -100,6 +107,7 @@ impl Scanner {
     /// What the log showed.
     pub fn finish(mut self) -> Scan {
         self.search(self.filled);
+        self.scan.findings = std::mem::take(&mut self.tally).into_findings();
         self.scan.bytes = self.start + self.filled as u64;
         let whole = std::mem::take(&mut self.buffer);
         self.scan.lines = self.count_lines(self.log(&whole), self.filled) - 1;
@@ -111,14 +119,15 @@ impl Scanner {
         let whole = std::mem::take(&mut self.buffer);
         let buffer = self.log(&whole);
         let mut from = self.searched;
-        while let Some((sign, start, end)) = self.finder().and_then(|finder| finder.find(buffer, from)) {
-            if start >= until {
+        let mut anchors = Search::new(buffer);
+        while let Some(hit) = anchors.next(from, !self.tally.is_empty()) {
+            if hit.start >= until {
                 break;
             }
-            from = end;
-            match sign {
-                Sign::Refusal => self.refusal(buffer, start),
-                _ => self.note(sign, buffer, start),
+            from = hit.end;
+            match hit.sign {
+                Sign::Refusal => self.refusal(buffer, hit.start),
+                sign => self.note(sign, buffer, hit.start),
             }
         }
         // An anchor that reaches over the end was looked at whole.
@@ -128,14 +137,6 @@ impl Scanner {
 
     fn log<'a>(&self, whole: &'a [u8]) -> &'a [u8] {
         whole.get(self.base..self.base + self.filled).unwrap_or_default()
-    }
-
-    fn finder(&self) -> Option<&'static Finder> {
-        if self.scan.findings.is_empty() {
-            anchors::BEFORE_A_REFUSAL.as_ref()
-        } else {
-            anchors::AFTER_A_REFUSAL.as_ref()
-        }
     }
 
     /// Drops what no window will reach any more.
@@ -156,20 +157,37 @@ impl Scanner {
         if self.start + (at as u64) < self.handled {
             return;
         }
-        let (from, mut to) = near(buffer, at);
-        let mut lines = self.lines(buffer, self.unseen(buffer, from, at), to);
-        if !window::may_refuse(&lines) {
-            self.handled = self.start + line_end(buffer, at).min(to) as u64;
+        if self.repeats(buffer, at) {
             return;
         }
+        // The lines that the message itself may span tell whether there is one. Only then is it read what is around.
+        let (first, to) = around(buffer, at, LINES_WRAPPED, LINES_WRAPPED);
+        let first = self.unseen(buffer, first, at);
+        let mut lines = self.lines(buffer, first, to);
+        let Some(mut squeezed) = window::suspect(&lines) else {
+            self.handled = self.start + line_end(buffer, at).min(to) as u64;
+            return;
+        };
         let echo = echo_before(buffer, at);
+        let (mut from, _) = around(buffer, at, LINES_BEHIND, LINES_WRAPPED);
+        let mut end = to;
         if let Some(echo) = echo.filter(|echo| reaches(buffer, *echo, from)) {
-            to = buffer.len().min(at + AHEAD);
-            lines = self.lines(buffer, self.unseen(buffer, from.min(echo), at), to);
+            from = from.min(echo);
+            end = buffer.len().min(at + AHEAD);
+            if to < end {
+                lines.extend(self.lines(buffer, to + 1, end));
+            }
         }
-        let row_end = line_end(buffer, at).min(to);
+        let row = line_start(buffer, first, from);
+        if from < row {
+            let mut before = self.lines(buffer, from, row - 1);
+            squeezed.moved_by(before.len());
+            before.append(&mut lines);
+            lines = before;
+        }
+        let row_end = line_end(buffer, at).min(end);
         let mut limit = self.start + row_end as u64;
-        for found in window::in_lines(&lines) {
+        for found in window::in_lines(&lines, &squeezed) {
             let begins = lines.get(found.first).map_or(0, |line| line.at);
             if begins < self.handled || begins >= limit {
                 continue;
@@ -179,14 +197,40 @@ impl Scanner {
                 .skip(found.last + 1)
                 .map(|line| line.at)
                 .find(|row| *row > lines.get(found.last).map_or(0, |l| l.at));
-            limit = limit.max(next_row.unwrap_or(self.start + to as u64));
+            limit = limit.max(next_row.unwrap_or(self.start + end as u64));
             let before = lines.get(..found.first).unwrap_or_default();
             // Its command may have been echoed before the window.
             let echo = echo.filter(|echo| self.start + (*echo as u64) < begins);
             let ran = Ran::last_of(before).or_else(|| Ran::last_of(&echo_line(buffer, echo?))).unwrap_or_default();
-            self.keep(found, ran, &lines);
+            let row = found.is_one_row.then(|| row_at(buffer, (begins - self.start) as usize)).flatten();
+            self.tally.keep(found.in_phase(&lines, self.phase.as_ref()), ran, row, &squeezed, &lines);
         }
         self.handled = limit;
+    }
+
+    /// Counts a row that was found before and stands, without judging it again: a client that tries again and again prints
+    /// the same row each time. Only its image is looked for, as it may be another's.
+    fn repeats(&mut self, buffer: &[u8], at: usize) -> bool {
+        let Some(row) = row_at(buffer, at) else { return false };
+        if !self.tally.stands(row, self.phase.as_ref()) {
+            return false;
+        }
+        let (from, to) = around(buffer, at, attribute::BEFORE, attribute::AFTER);
+        let lines = self.lines(buffer, from, to);
+        let here = self.start + line_start(buffer, at, from) as u64;
+        let Some(line) = lines.iter().position(|line| line.at == here) else { return false };
+        let width = |line: usize| lines.get(line).map(|line| line.width);
+        // A piece of a row that a terminal wrapped may go on in another way, and the agent may have gone on.
+        let is_piece = width(line) == width(line + 1) || (line > 0 && width(line) == width(line - 1));
+        if is_piece || lines.iter().any(|line| echo::agent(line).is_some()) {
+            return false;
+        }
+        let near = attribute::near(&lines, Span { first: line, last: line });
+        if !self.tally.repeat(row, &near, self.phase.as_ref(), &lines, line) {
+            return false;
+        }
+        self.handled = self.start + line_end(buffer, at) as u64;
+        true
     }
 
     /// Within one long line, what was looked at must not be seen again.
@@ -200,18 +244,27 @@ impl Scanner {
 
     /// Notes what the agent, a successful pull or a refused login says.
     fn note(&mut self, sign: Sign, buffer: &[u8], at: usize) {
-        if sign == Sign::Success && self.scan.findings.iter().all(|finding| finding.recovered) {
+        if sign == Sign::Success && self.tally.is_recovered() {
             return;
         }
         let from = piece_start(buffer, at, at.saturating_sub(AHEAD));
         let to = piece_end(buffer, at).min(at + AHEAD);
         match sign {
             Sign::Phase => self.lines(buffer, from, to).iter().for_each(|line| self.phase_line(line)),
-            Sign::Command => self.lines(buffer, from, to).iter().for_each(|line| self.command_line(line)),
+            Sign::Command => {
+                let lines = self.lines(buffer, from, to);
+                lines.iter().for_each(|line| self.tally.agent_goes_on(line, self.phase.as_ref()));
+            }
+            // Two signs of one line tell the same.
+            Sign::Success if self.success_at == Some(self.start + from as u64) => {}
             Sign::Success => {
-                let to = (0..6).fold(to, |end, _| piece_end(buffer, end + 1)).min(buffer.len()).min(at + AHEAD);
-                let more = self.lines(buffer, from, to);
-                self.success(&more);
+                self.success_at = Some(self.start + from as u64);
+                let mut lines = self.lines(buffer, from, to);
+                if lines.first().is_some_and(|line| is_told_by_next(&line.text)) {
+                    let to = (0..6).fold(to, |end, _| piece_end(buffer, end + 1)).min(buffer.len()).min(at + AHEAD);
+                    lines = self.lines(buffer, from, to);
+                }
+                self.tally.pull_succeeds(&lines);
             }
             Sign::Login => self.refused_login(buffer, at),
             Sign::Refusal => {}
@@ -224,47 +277,12 @@ impl Scanner {
             Some(Agent::Complete { phase, succeeded }) => {
                 let phase = PhaseName::new(phase);
                 if succeeded {
-                    let of_phase = |finding: &&mut Finding| finding.phase.as_ref() == Some(&phase);
-                    self.scan.findings.iter_mut().filter(of_phase).for_each(|finding| finding.recovered = true);
+                    self.tally.phase_succeeds(&phase);
                 } else {
                     self.scan.failed_phase.get_or_insert(phase);
                 }
             }
             _ => {}
-        }
-    }
-
-    /// What the agent does next tells whether a refusal made its command fail.
-    fn command_line(&mut self, line: &Line) {
-        let agent = echo::agent(line);
-        let of_phase = |(finding, _): &(&mut Finding, &mut Ran)| finding.phase == self.phase;
-        let of_phase: Vec<_> = self.scan.findings.iter_mut().zip(&mut self.ran).filter(of_phase).collect();
-        // Where the command that ran last was refused, a report is about that one.
-        let has_current = of_phase.iter().any(|(_, ran)| ran.is_current());
-        let of_phase = of_phase.into_iter();
-        match agent {
-            Some(Agent::Running(_)) => of_phase.for_each(|(finding, ran)| finding.recovered |= ran.next_begins()),
-            Some(Agent::Ended(report)) if report.starts_with("Command ") => {
-                let meant = of_phase.filter(|(_, ran)| !has_current || ran.is_current());
-                meant.for_each(|(finding, ran)| finding.recovered &= !ran.one_failed(report));
-            }
-            _ => {}
-        }
-    }
-
-    /// A pull that went well after all: the image is one that stands near an earlier refusal.
-    fn success(&mut self, lines: &[Line]) {
-        let Some(first) = lines.first() else { return };
-        let Some(image) = pulled_image(&first.text, lines) else {
-            return;
-        };
-        for (finding, surroundings) in self.scan.findings.iter_mut().zip(&self.surroundings) {
-            let is_same = match &image {
-                Pulled::Image(name) => surroundings.contains(name.as_str()),
-                Pulled::AfterRetry => surroundings.contains("retrying in") && surroundings.contains("Trying to pull"),
-                Pulled::Service(name) => surroundings.contains(&format!("{name} Error ")),
-            };
-            finding.recovered |= is_same;
         }
     }
 
@@ -290,52 +308,6 @@ impl Scanner {
         }
     }
 
-    /// Keeps a finding, or counts it to the one it repeats.
-    fn keep(&mut self, found: Found, ran: Ran, lines: &[Line]) {
-        let mut finding = found.finding;
-        // The agent may have spoken within the window, before the finding.
-        let entered =
-            lines.get(..found.first).unwrap_or_default().iter().rev().find_map(|line| match echo::agent(line) {
-                Some(Agent::Entering(phase)) => Some(PhaseName::new(phase)),
-                _ => None,
-            });
-        finding.phase = finding.phase.or(entered).or_else(|| self.phase.clone());
-        let from = found.first.saturating_sub(8);
-        let near = lines.get(from..lines.len().min(found.last + 4)).unwrap_or_default();
-        let words = near.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join("\n");
-        let is_same = |(_, known): &(usize, &mut Finding)| {
-            !known.recovered
-                && (known.limit, known.registry, known.login) == (finding.limit, finding.registry, finding.login)
-                && known.phase == finding.phase
-                && is_same_image(known.image.as_deref(), finding.image.as_deref())
-        };
-        let is_full = self.scan.findings.len() >= KEPT;
-        let same = self.scan.findings.iter_mut().enumerate().rev().find(is_same);
-        match same {
-            Some((index, known)) => {
-                known.times = known.times.saturating_add(1);
-                if finding.evidence.quote.len() < known.evidence.quote.len() {
-                    known.evidence = finding.evidence;
-                }
-                known.image = known.image.take().or(finding.image);
-                if let (Some(surroundings), Some(known)) = (self.surroundings.get_mut(index), self.ran.get_mut(index)) {
-                    *surroundings = words;
-                    *known = ran;
-                }
-            }
-            None if is_full => {
-                if let Some(last) = self.scan.findings.last_mut() {
-                    last.times = last.times.saturating_add(1);
-                }
-            }
-            None => {
-                self.scan.findings.push(finding);
-                self.surroundings.push(words);
-                self.ran.push(ran);
-            }
-        }
-    }
-
     fn lines(&mut self, buffer: &[u8], from: usize, to: usize) -> Vec<Line> {
         let number = self.count_lines(buffer, from);
         clean::lines(buffer.get(from..to).unwrap_or_default(), number, self.start + from as u64)
@@ -353,19 +325,28 @@ impl Scanner {
     }
 }
 
-/// The lines around a place.
-fn near(buffer: &[u8], at: usize) -> (usize, usize) {
+/// A place with so many lines before and behind it.
+fn around(buffer: &[u8], at: usize, before: usize, behind: usize) -> (usize, usize) {
     let floor = at.saturating_sub(BEHIND);
     let ceiling = buffer.len().min(at + AHEAD);
     let mut from = at;
-    for _ in 0..=LINES_BEHIND {
+    for _ in 0..=before {
         from = line_start(buffer, from.saturating_sub(1).max(floor), floor);
     }
     let mut to = at;
-    for _ in 0..=LINES_AHEAD {
+    for _ in 0..=behind {
         to = line_end(buffer, (to + 1).min(ceiling)).min(ceiling);
     }
     (from, to)
+}
+
+/// The whole row that a place is in, unless it is long or the log goes on in it.
+fn row_at(buffer: &[u8], at: usize) -> Option<&[u8]> {
+    let floor = at.saturating_sub(ROW);
+    let ceiling = buffer.len().min(at + ROW);
+    let start = memchr::memrchr(b'\n', buffer.get(floor..at)?)? + floor + 1;
+    let end = memchr::memchr(b'\n', buffer.get(at..ceiling)?)? + at;
+    buffer.get(start..end)
 }
 
 /// Whether the command that is echoed at one place may not be over at another.
@@ -382,17 +363,18 @@ fn echo_line(buffer: &[u8], echo: usize) -> Vec<Line> {
 
 /// The line of the last command that is echoed before a place.
 fn echo_before(buffer: &[u8], at: usize) -> Option<usize> {
-    const ECHOES: [&[u8]; 3] = [b"Running command ", b"Command did not exit", b"Phase context status"];
+    static ECHOES: LazyLock<[Finder<'static>; 3]> =
+        LazyLock::new(|| ["Running command ", "Command did not exit", "Phase context status"].map(Finder::new));
     let floor = at.saturating_sub(BEHIND);
     let behind = buffer.get(floor..at).unwrap_or_default();
-    let last = ECHOES.iter().filter_map(|echo| memchr::memmem::find_iter(behind, echo).last()).max()?;
+    let last = ECHOES.iter().filter_map(|echo| echo.find_iter(behind).last()).max()?;
     Some(line_start(buffer, floor + last, floor))
 }
 
 /// The window around a place: the lines around it, or, where a command is echoed before it, from there to where the
 /// command may end.
 fn reach(buffer: &[u8], at: usize) -> (usize, usize) {
-    let (from, to) = near(buffer, at);
+    let (from, to) = around(buffer, at, LINES_BEHIND, LINES_WRAPPED);
     match echo_before(buffer, at) {
         Some(echo) => (from.min(echo), buffer.len().min(at + AHEAD)),
         None => (from, to),

@@ -2,6 +2,8 @@
 
 use crate::domain::detect::clean::Line;
 use crate::domain::image::Image;
+use memchr::memmem::Finder;
+use std::sync::LazyLock;
 
 /// What a line says was pulled.
 pub enum Pulled {
@@ -13,33 +15,69 @@ pub enum Pulled {
     Service(String),
 }
 
+/// The words that tell of a pull, each with the only form of line that holds them.
+const SIGNS: [(&str, Form); 8] = [
+    ("Writing manifest to image dest", Form::Copied),
+    (" : FROM ", Form::Step),
+    (" Pulled", Form::Service),
+    (" [internal] load metadata for ", Form::Resolved),
+    ("Downloaded newer image for ", Form::Named),
+    ("Image is up to date for ", Form::Named),
+    ("Successfully pulled image ", Form::Named),
+    (" pulled on attempt", Form::Attempt),
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Copied,
+    Step,
+    Service,
+    Resolved,
+    Named,
+    Attempt,
+}
+
+static FINDERS: LazyLock<Vec<(Finder<'static>, Form)>> =
+    LazyLock::new(|| SIGNS.iter().map(|(sign, form)| (Finder::new(*sign), *form)).collect());
+
+/// The first of the signs, with what stands before it and behind it.
+fn sign(text: &str) -> Option<(Form, &str, &str)> {
+    FINDERS.iter().find_map(|(finder, form)| {
+        let at = finder.find(text.as_bytes())?;
+        Some((*form, text.get(..at)?, text.get(at + finder.needle().len()..)?))
+    })
+}
+
+/// Whether the lines that follow a line have to tell that it went well.
+pub fn is_told_by_next(line: &str) -> bool {
+    sign(line).is_some_and(|(form, ..)| matches!(form, Form::Step | Form::Resolved))
+}
+
 /// The image that a line says was pulled, given the lines from it on.
 pub fn pulled_image(text: &str, lines: &[Line]) -> Option<Pulled> {
-    if text.contains("Writing manifest to image dest") {
-        return Some(Pulled::AfterRetry);
+    let (form, head, rest) = sign(text)?;
+    match form {
+        Form::Copied => Some(Pulled::AfterRetry),
+        Form::Step => {
+            // The classic builder prints the layer that a step made.
+            let image = rest.split_whitespace().find(|word| !word.starts_with("--"))?;
+            lines.get(1)?.text.starts_with("---> ").then(|| Pulled::Image(short(image)))
+        }
+        Form::Service => {
+            let name = head.split_whitespace().last()?;
+            rest.chars().next().is_none_or(char::is_whitespace).then(|| Pulled::Service(name.to_string()))
+        }
+        Form::Resolved => {
+            // BuildKit: the step was resolved if it is done, and a step that failed says ERROR first.
+            let done = format!("{head} DONE");
+            let failed = format!("{head} ERROR");
+            let end =
+                lines.iter().skip(1).find(|line| line.text.starts_with(&done) || line.text.starts_with(&failed))?;
+            end.text.starts_with(&done).then(|| Pulled::Image(short(rest)))
+        }
+        Form::Named => Some(Pulled::Image(short(rest))),
+        Form::Attempt => head.split_whitespace().last().map(|word| Pulled::Image(short(word))),
     }
-    if let Some((_, rest)) = text.split_once(" : FROM ") {
-        // The classic builder prints the layer that a step made.
-        let image = rest.split_whitespace().find(|word| !word.starts_with("--"))?;
-        return lines.get(1)?.text.starts_with("---> ").then(|| Pulled::Image(short(image)));
-    }
-    if let Some((service, rest)) = text.split_once(" Pulled") {
-        let name = service.split_whitespace().last()?;
-        return rest.chars().next().is_none_or(char::is_whitespace).then(|| Pulled::Service(name.to_string()));
-    }
-    if let Some((head, rest)) = text.split_once(" [internal] load metadata for ") {
-        // BuildKit: the step was resolved if it is done, and a step that failed says ERROR first.
-        let done = format!("{head} DONE");
-        let failed = format!("{head} ERROR");
-        let end = lines.iter().skip(1).find(|line| line.text.starts_with(&done) || line.text.starts_with(&failed))?;
-        return end.text.starts_with(&done).then(|| Pulled::Image(short(rest)));
-    }
-    let phrases = ["Downloaded newer image for ", "Image is up to date for ", "Successfully pulled image "];
-    if let Some(rest) = phrases.iter().find_map(|phrase| text.split_once(phrase).map(|(_, rest)| rest)) {
-        return Some(Pulled::Image(short(rest)));
-    }
-    let (head, _) = text.split_once(" pulled on attempt")?;
-    head.split_whitespace().last().map(|word| Pulled::Image(short(word)))
 }
 
 /// Whether two references name one image, or may: where one is unknown.

@@ -4,10 +4,13 @@ use crate::domain::build::PhaseName;
 use crate::domain::classify::{Login, Registry};
 use crate::domain::detect::attribute::{self, Near, Span, Way};
 use crate::domain::detect::clean::{self, Line};
+use crate::domain::detect::echo::Agent;
 use crate::domain::detect::families::{self, Direction, FAMILIES, Family, Kind, Whose};
+use crate::domain::detect::finder::Finder;
 use crate::domain::detect::pattern::{Pattern, Squeezed};
 use crate::domain::detect::{Certainty, Evidence, Finding, Limit, Place, echo, frame, redact};
-use aho_corasick::AhoCorasick;
+
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 /// How far behind a status the registry's message may follow.
@@ -18,30 +21,86 @@ const QUOTE: usize = 320;
 /// A finding and the lines it spans.
 #[derive(Debug)]
 pub struct Found {
-    /// The finding; its phase is only set where its own line tells.
+    /// The finding, without its quote; its phase is only set where its own line tells.
     pub finding: Finding,
+    /// What of a registry stands near.
+    pub near: Near,
+    /// Whether it is one row that says all of it, whatever follows.
+    pub is_one_row: bool,
+    /// How many bytes the lines have that prove it.
+    pub length: usize,
+    event: Event,
     /// Its first line in the window.
     pub first: usize,
     /// Its last line in the window.
     pub last: usize,
 }
 
-/// The heads of all patterns, each with its family and pattern, and a part of each that no match is without.
+/// All patterns with their families, found by how their heads begin, or a part of each that no match is without.
 struct Matcher {
-    cores: AhoCorasick,
-    heads: AhoCorasick,
+    heads: Beginnings,
+    cores: Beginnings,
     patterns: Vec<(usize, Pattern)>,
+}
+
+/// Texts, found by their first bytes: many begin alike, and few are searched for fastest.
+struct Beginnings {
+    finder: Finder,
+    /// Of each beginning, the texts that may stand where it does.
+    texts: Vec<Vec<usize>>,
+}
+
+impl Beginnings {
+    const LENGTH: usize = 8;
+
+    fn of(all: &[&[u8]]) -> Option<Beginnings> {
+        let beginnings: BTreeSet<&[u8]> = all.iter().map(|text| text.get(..Self::LENGTH).unwrap_or(text)).collect();
+        let fits = |text: &[u8], beginning: &[u8]| text.starts_with(beginning) || beginning.starts_with(text);
+        let texts_of = |beginning: &&[u8]| {
+            all.iter().enumerate().filter(|(_, text)| fits(text, beginning)).map(|(index, _)| index).collect()
+        };
+        Some(Beginnings { texts: beginnings.iter().map(texts_of).collect(), finder: Finder::of(beginnings)? })
+    }
+
+    /// Where texts may begin, with those that may.
+    fn find<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = (usize, &'a [usize])> + 'a {
+        let texts = |index: usize| self.texts.get(index).map(Vec::as_slice).unwrap_or_default();
+        self.finder.starts(text).map(move |hit| (hit.start, texts(hit.text)))
+    }
 }
 
 static MATCHER: LazyLock<Option<Matcher>> = LazyLock::new(|| {
     let rows = FAMILIES.iter().enumerate();
     let patterns: Vec<(usize, Pattern)> =
         rows.flat_map(|(row, family)| family.says.iter().map(move |says| (row, Pattern::of(says)))).collect();
-    // The table is fixed and small, so building it can't fail.
-    let heads = AhoCorasick::new(patterns.iter().map(|(_, pattern)| pattern.head())).ok()?;
-    let cores = AhoCorasick::new(patterns.iter().map(|(_, pattern)| pattern.core())).ok()?;
-    Some(Matcher { cores, heads, patterns })
+    // The table is fixed and has no empty pattern, so both can be made.
+    let heads = Beginnings::of(&patterns.iter().map(|(_, pattern)| pattern.head()).collect::<Vec<_>>())?;
+    let cores = Beginnings::of(&patterns.iter().map(|(_, pattern)| pattern.core()).collect::<Vec<_>>())?;
+    Some(Matcher { heads, cores, patterns })
 });
+
+impl Matcher {
+    /// Whether a part that no match is without stands anywhere.
+    fn may_match(&self, text: &[u8]) -> bool {
+        let stands = |start: usize, index: usize| {
+            let core = self.patterns.get(index).map(|(_, pattern)| pattern.core()).unwrap_or_default();
+            text.get(start..).is_some_and(|rest| rest.starts_with(core))
+        };
+        self.cores.find(text).any(|(start, cores)| cores.iter().any(|index| stands(start, *index)))
+    }
+
+    /// Every match, with its family.
+    fn matches(&self, squeezed: &Squeezed, lines: &[Line]) -> Vec<Event> {
+        let event = |start: usize, index: usize| {
+            let (row, pattern) = self.patterns.get(index)?;
+            pattern.end_of_match(start, squeezed, lines).map(|end| Event { row: *row, start, end })
+        };
+        let of_start = |(start, heads): (usize, &[usize])| {
+            heads.iter().filter_map(|index| event(start, *index)).collect::<Vec<_>>()
+        };
+        self.heads.find(&squeezed.text).flat_map(of_start).collect()
+    }
+}
 
 /// One or more matches that belong to one refusal, as a range of squeezed characters.
 #[derive(Clone, Copy, Debug)]
@@ -51,35 +110,57 @@ struct Event {
     end: usize,
 }
 
+impl Found {
+    /// With its phase: as its own line tells, as the agent told within the window before it, or this one.
+    pub fn in_phase(mut self, lines: &[Line], phase: Option<&PhaseName>) -> Found {
+        let entered = |line: &Line| match echo::agent(line) {
+            Some(Agent::Entering(phase)) => Some(PhaseName::new(phase)),
+            _ => None,
+        };
+        let before = lines.get(..self.first).unwrap_or_default();
+        let told = self.finding.phase.take().or_else(|| before.iter().rev().find_map(entered));
+        self.finding.phase = told.or_else(|| phase.cloned());
+        self
+    }
+
+    /// The finding with the quote that proves it. Most findings repeat one that is known and need none.
+    pub fn quoted(self, squeezed: &Squeezed, lines: &[Line]) -> Finding {
+        let evidence = Evidence { quote: quote(lines, squeezed, &self.event), ..self.finding.evidence };
+        Finding { evidence, ..self.finding }
+    }
+}
+
 /// What CodeBuild said itself, as a context: no one else's text can stand in it.
 pub fn in_message(message: &str) -> Vec<Finding> {
     let lines = clean::lines(message.as_bytes(), 1, 0);
     let squeezed = Squeezed::of(&lines);
     let events = events(&squeezed, &lines);
-    events.iter().filter_map(|event| Some(found(event, &squeezed, &lines)?.finding)).collect()
+    let found = events.iter().filter_map(|event| found(event, &squeezed, &lines));
+    found.map(|found| found.quoted(&squeezed, &lines)).collect()
 }
 
-/// Whether a window may hold a refusal. Most places that look like one at first sight end here, so this is made to be fast.
-pub fn may_refuse(lines: &[Line]) -> bool {
-    MATCHER.as_ref().is_some_and(|matcher| matcher.cores.is_match(&Squeezed::text_of(lines)))
-}
-
-/// All refusals of a window that a program printed. Echoed commands, listings and pushes are left out.
-pub fn in_lines(lines: &[Line]) -> Vec<Found> {
+/// These lines squeezed, if a refusal may stand in them. Most places that look like one at first sight end here, so this is
+/// made to be fast.
+pub fn suspect(lines: &[Line]) -> Option<Squeezed> {
     let squeezed = Squeezed::of(lines);
-    let events = events(&squeezed, lines);
+    MATCHER.as_ref().is_some_and(|matcher| matcher.may_match(&squeezed.text)).then_some(squeezed)
+}
+
+/// All refusals in the suspect lines of a window that a program printed. Echoed commands, listings and pushes are left out.
+pub fn in_lines(lines: &[Line], squeezed: &Squeezed) -> Vec<Found> {
+    let events = events(squeezed, lines);
     if events.is_empty() {
         return Vec::new();
     }
     let echoed = echo::echoed(lines);
     let is_printed = |event: &&Event| {
-        squeezed.places.get(event.start).is_some_and(|&(line, offset)| {
+        squeezed.place(lines, event.start).is_some_and(|(line, offset)| {
             !echoed.get(line).copied().unwrap_or_default()
                 && frame::is_program_output(lines, line, offset)
-                && (!is_shortened(event, &squeezed) || frame::names_client(lines, line, offset))
+                && (!is_shortened(event, squeezed) || frame::names_client(lines, line, offset))
         })
     };
-    events.iter().filter(is_printed).filter_map(|event| found(event, &squeezed, lines)).collect()
+    events.iter().filter(is_printed).filter_map(|event| found(event, squeezed, lines)).collect()
 }
 
 /// Whether Docker Hub's message lacks the address that it ends in. Clients print the whole; people who write of it do not.
@@ -96,15 +177,7 @@ fn events(squeezed: &Squeezed, lines: &[Line]) -> Vec<Event> {
     let Some(matcher) = MATCHER.as_ref() else {
         return Vec::new();
     };
-    let mut matches: Vec<Event> = Vec::new();
-    for hit in matcher.heads.find_overlapping_iter(&squeezed.text) {
-        let Some((row, pattern)) = matcher.patterns.get(hit.pattern().as_usize()) else {
-            continue;
-        };
-        if let Some(end) = pattern.end_of_match(hit.start(), squeezed, lines) {
-            matches.push(Event { row: *row, start: hit.start(), end });
-        }
-    }
+    let mut matches = matcher.matches(squeezed, lines);
     matches.sort_by_key(|event| (event.start, event.row));
     let mut events: Vec<Event> = Vec::new();
     for next in matches {
@@ -136,8 +209,8 @@ fn belongs(last: &Event, next: &Event) -> bool {
 /// Turns an event into a finding, unless it was no pull.
 fn found(event: &Event, squeezed: &Squeezed, lines: &[Line]) -> Option<Found> {
     let family = FAMILIES.get(event.row)?;
-    let (first, _) = *squeezed.places.get(event.start)?;
-    let (last, _) = *squeezed.places.get(event.end.checked_sub(1)?)?;
+    let (first, _) = squeezed.place(lines, event.start)?;
+    let (last, _) = squeezed.place(lines, event.end.checked_sub(1)?)?;
     let span = Span { first, last };
     let mut limit = family.limit;
     if family.direction == Direction::Near {
@@ -161,14 +234,16 @@ fn found(event: &Event, squeezed: &Squeezed, lines: &[Line]) -> Option<Found> {
         limit,
         registry,
         login,
-        image: near.image,
+        image: near.image.clone(),
         phase: phase_told(lines, span),
         recovered: false,
         certainty,
         times: 1,
-        evidence: Evidence { place: Place::Log(number), quote: quote(lines, squeezed, event) },
+        evidence: Evidence { place: Place::Log(number), quote: String::new() },
     };
-    Some(Found { finding, first, last })
+    let length = lines.get(first..=last).unwrap_or_default().iter().map(|line| line.text.len()).sum();
+    let is_one_row = first == last && family.kind == Kind::Message;
+    Some(Found { finding, near, is_one_row, length, event: *event, first, last })
 }
 
 /// The registry by the words, by what is near, or unknown.
@@ -213,9 +288,8 @@ fn phase_told(lines: &[Line], span: Span) -> Option<PhaseName> {
 
 /// The lines of the refusal, cut around it where they are long, and redacted.
 fn quote(lines: &[Line], squeezed: &Squeezed, event: &Event) -> String {
-    let (Some(&(first, from)), Some(&(last, to))) =
-        (squeezed.places.get(event.start), squeezed.places.get(event.end.saturating_sub(1)))
-    else {
+    let place = |at: usize| squeezed.place(lines, at);
+    let (Some((first, from)), Some((last, to))) = (place(event.start), place(event.end.saturating_sub(1))) else {
         return String::new();
     };
     let mut text = String::new();

@@ -1,0 +1,208 @@
+//! The refusals that a log showed, each once, and what became of them.
+
+use crate::domain::build::PhaseName;
+use crate::domain::detect::Finding;
+use crate::domain::detect::attribute::Near;
+use crate::domain::detect::clean::Line;
+use crate::domain::detect::command::Ran;
+use crate::domain::detect::echo::{self, Agent};
+use crate::domain::detect::pattern::Squeezed;
+use crate::domain::detect::success::{Pulled, is_same_image, pulled_image};
+use crate::domain::detect::window::Found;
+
+/// More refusals than this are counted, not kept.
+const KEPT: usize = 64;
+/// Rows that are remembered of a refusal.
+const ROWS: usize = 8;
+
+/// What was found so far, in the log's order.
+#[derive(Debug, Default)]
+pub struct Tally {
+    known: Vec<Known>,
+}
+
+/// A finding and what the log tells around it.
+#[derive(Debug)]
+struct Known {
+    finding: Finding,
+    /// The words near, to recognize its image when it comes after all.
+    words: String,
+    /// Its command.
+    ran: Ran,
+    /// Whole rows that told of it, the latest, and what of a registry stood near them.
+    rows: Vec<(Box<[u8]>, Near)>,
+    /// How many bytes the lines have that were quoted.
+    length: usize,
+}
+
+impl Known {
+    fn stands(&self, phase: Option<&PhaseName>) -> bool {
+        !self.finding.recovered && self.finding.phase.as_ref() == phase
+    }
+}
+
+impl Tally {
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    /// Whether all of it was got over.
+    pub fn is_recovered(&self) -> bool {
+        self.known.iter().all(|known| known.finding.recovered)
+    }
+
+    /// The findings.
+    pub fn into_findings(self) -> Vec<Finding> {
+        self.known.into_iter().map(|known| known.finding).collect()
+    }
+
+    /// Whether a row told of a refusal in this phase that was not got over.
+    pub fn stands(&self, row: &[u8], phase: Option<&PhaseName>) -> bool {
+        self.known.iter().any(|known| known.stands(phase) && known.rows.iter().any(|(said, _)| **said == *row))
+    }
+
+    /// Counts a row, which is a line of these, to the finding that it told of before with the same image near it, if there
+    /// is one.
+    pub fn repeat(&mut self, row: &[u8], near: &Near, phase: Option<&PhaseName>, lines: &[Line], line: usize) -> bool {
+        let is_same = |(said, said_near): &(Box<[u8]>, Near)| **said == *row && said_near == near;
+        let known = self.known.iter_mut().find(|known| known.stands(phase) && known.rows.iter().any(is_same));
+        let Some(known) = known else { return false };
+        known.finding.times = known.finding.times.saturating_add(1);
+        known.words = words(lines, line, line);
+        true
+    }
+
+    /// Keeps a finding, or counts it to the one it repeats.
+    pub fn keep(&mut self, found: Found, ran: Ran, row: Option<&[u8]>, squeezed: &Squeezed, lines: &[Line]) {
+        let finding = &found.finding;
+        let is_same = |known: &&mut Known| {
+            let of = &known.finding;
+            known.stands(finding.phase.as_ref())
+                && (of.limit, of.registry, of.login) == (finding.limit, finding.registry, finding.login)
+                && is_same_image(of.image.as_deref(), finding.image.as_deref())
+        };
+        let words = words(lines, found.first, found.last);
+        let row = row.map(|row| (Box::from(row), found.near.clone()));
+        let Some(known) = self.known.iter_mut().rev().find(is_same) else {
+            let (length, finding) = (found.length, found.quoted(squeezed, lines));
+            return self.add(Known { finding, words, ran, rows: row.into_iter().collect(), length });
+        };
+        known.finding.times = known.finding.times.saturating_add(1);
+        known.finding.image = known.finding.image.take().or_else(|| finding.image.clone());
+        known.words = words;
+        known.ran = ran;
+        known.rows.retain(|said| Some(said) != row.as_ref());
+        known.rows.extend(row);
+        known.rows.drain(..known.rows.len().saturating_sub(ROWS));
+        if found.length < known.length {
+            known.length = found.length;
+            known.finding.evidence = found.quoted(squeezed, lines).evidence;
+        }
+    }
+
+    /// Adds a finding that repeats none. When there is no more room, one that was got over makes way: of a long log's
+    /// refusals the one that failed its phase may be the last.
+    fn add(&mut self, new: Known) {
+        if self.known.len() >= KEPT {
+            let Some(recovered) = self.known.iter().position(|known| known.finding.recovered) else {
+                if let Some(last) = self.known.last_mut() {
+                    last.finding.times = last.finding.times.saturating_add(1);
+                }
+                return;
+            };
+            self.known.remove(recovered);
+        }
+        self.known.push(new);
+    }
+
+    /// A phase went well after all.
+    pub fn phase_succeeds(&mut self, phase: &PhaseName) {
+        let of_phase = self.known.iter_mut().filter(|known| known.finding.phase.as_ref() == Some(phase));
+        of_phase.for_each(|known| known.finding.recovered = true);
+    }
+
+    /// What the agent does next in a phase tells whether a refusal made its command fail.
+    pub fn agent_goes_on(&mut self, line: &Line, phase: Option<&PhaseName>) {
+        let of_phase: Vec<_> = self.known.iter_mut().filter(|known| known.finding.phase.as_ref() == phase).collect();
+        // Where the command that ran last was refused, a report is about that one.
+        let has_current = of_phase.iter().any(|known| known.ran.is_current());
+        let of_phase = of_phase.into_iter();
+        match echo::agent(line) {
+            Some(Agent::Running(_)) => of_phase.for_each(|known| known.finding.recovered |= known.ran.next_begins()),
+            Some(Agent::Ended(report)) if report.starts_with("Command ") => {
+                let meant = of_phase.filter(|known| !has_current || known.ran.is_current());
+                meant.for_each(|known| known.finding.recovered &= !known.ran.one_failed(report));
+            }
+            _ => {}
+        }
+    }
+
+    /// A pull that went well after all: the image is one that stands near an earlier refusal.
+    pub fn pull_succeeds(&mut self, lines: &[Line]) {
+        let Some(image) = lines.first().and_then(|first| pulled_image(&first.text, lines)) else {
+            return;
+        };
+        for Known { finding, words, .. } in self.known.iter_mut().filter(|known| !known.finding.recovered) {
+            finding.recovered = match &image {
+                Pulled::Image(name) => words.contains(name.as_str()),
+                Pulled::AfterRetry => words.contains("retrying in") && words.contains("Trying to pull"),
+                Pulled::Service(name) => words.contains(&format!("{name} Error ")),
+            };
+        }
+    }
+}
+
+/// The words around a finding.
+fn words(lines: &[Line], first: usize, last: usize) -> String {
+    let near = lines.get(first.saturating_sub(8)..lines.len().min(last + 4)).unwrap_or_default();
+    near.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::KEPT;
+    use crate::domain::detect::in_log;
+
+    const STAMP: &str = "[Container] 2025/06/18 07:02:11.402803";
+
+    fn refused(image: &str) -> String {
+        format!("Error: pulling {image}: toomanyrequests: You have reached your pull rate limit.\n")
+    }
+
+    #[test]
+    fn a_row_that_is_printed_again_is_counted_to_the_first() {
+        let log = format!("{}{}", refused("a/b:1"), "still trying\n".repeat(60)).repeat(500);
+        let found: Vec<_> = in_log(&log).findings.iter().map(|finding| (finding.times, finding.recovered)).collect();
+        assert_eq!(found, [(500, false)]);
+    }
+
+    #[test]
+    fn the_same_row_of_another_image_is_another_refusal() {
+        const REFUSED: &str = "toomanyrequests: You have reached your pull rate limit.\n";
+        let pull = |image: &str| format!("Step 1/2 : FROM {image}\n{REFUSED}{}", "x\n".repeat(60));
+        let log = [pull("a/b:1"), pull("a/b:1"), pull("c/d:2"), pull("a/b:1")].concat();
+        let log = format!("{log}Status: Downloaded newer image for a/b:1\n");
+        let found: Vec<_> = in_log(&log).findings.into_iter().map(|f| (f.image, f.times, f.recovered)).collect();
+        assert_eq!(found, [(Some("a/b:1".to_string()), 3, true), (Some("c/d:2".to_string()), 1, false)]);
+    }
+
+    #[test]
+    fn a_row_that_is_printed_again_by_the_next_command_is_another_refusal() {
+        let command = |name: &str| format!("{STAMP} Running command {name}\n{}", "x\n".repeat(60));
+        let log = [command("a"), refused("a/b:1"), command("b"), refused("a/b:1")].concat();
+        let found: Vec<_> = in_log(&log).findings.iter().map(|finding| finding.recovered).collect();
+        assert_eq!(found, [true, false]);
+    }
+
+    #[test]
+    fn the_refusal_that_stands_is_kept_however_many_were_got_over() {
+        let tolerated = |index: usize| format!("{STAMP} Running command x\n{}", refused(&format!("a/b{index}:1")));
+        let log: String = (0..2 * KEPT).map(tolerated).collect();
+        let findings = in_log(&log).findings;
+        assert_eq!(findings.len(), KEPT);
+        let standing: Vec<_> = findings.iter().filter(|finding| !finding.recovered).collect();
+        assert_eq!(standing.len(), 1);
+        assert_eq!(standing[0].image.as_deref(), Some("a/b127:1"));
+    }
+}
