@@ -62,6 +62,8 @@ pub fn near(lines: &[Line], span: Span) -> Near {
 /// Which way, by the error itself and then by the nearest line before that tells.
 pub fn way(lines: &[Line], span: Span) -> Way {
     let own = own_text(lines, with_status_line(lines, span), " ").to_ascii_lowercase();
+    // A token is asked for with POST, whatever it is for.
+    let own = own.replace("token: unexpected status from post request", "token");
     const PUSHES: [&str; 22] = [
         "failed to push",
         "error pushing",
@@ -191,7 +193,7 @@ fn hosts(text: &str) -> Vec<String> {
 }
 
 /// The phrases after which clients name an image.
-const PHRASES: [&str; 26] = [
+const PHRASES: [&str; 29] = [
     "ailed to pull image ",
     "ull and unpack image ",
     "resolve reference ",
@@ -218,6 +220,10 @@ const PHRASES: [&str; 26] = [
     "fetch image ",
     "pulling ",
     "crictl pull ",
+    // Members of a logged object.
+    "\"image\":",
+    " image=",
+    "canonical_name\":",
 ];
 
 static PHRASE: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| AhoCorasick::new(PHRASES).ok());

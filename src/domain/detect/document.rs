@@ -18,6 +18,8 @@ pub fn is_quoted(lines: &[Line], at: usize, offset: usize) -> bool {
     in_diff(lines, at)
         || in_commit(lines, at)
         || is_commit_subject(head)
+        || in_commit_list(lines, at)
+        || is_beside_pattern(lines, at)
         || head.starts_with("Subject: [")
         || is_compared(lines, at, head)
         || in_list(lines, at, head)
@@ -66,6 +68,28 @@ fn is_commit_subject(head: &str) -> bool {
         || lead.starts_with('[')
         || ["HEAD is now at", "HEAD position was", "pick", "Dropped"].iter().any(|verb| lead.ends_with(verb));
     is_hash && is_lead
+}
+
+/// `git log --oneline`: lines next to each other begin with abbreviated hashes. Docker's ids of layers have twelve digits.
+fn in_commit_list(lines: &[Line], at: usize) -> bool {
+    let hash = |index: usize| {
+        let (word, subject) = lines.get(index)?.text.trim_start_matches(['*', '|', '/', '\\', ' ']).split_once(' ')?;
+        let is_hash = (7..=11).contains(&word.len()) || word.len() == 40;
+        let is_hex = word.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+        (is_hash && is_hex && !subject.is_empty()).then_some(word.len())
+    };
+    let own = hash(at);
+    own.is_some() && (at.checked_sub(1).and_then(hash) == own || hash(at + 1) == own)
+}
+
+/// A file of what to look for: a member next to it names a pattern.
+fn is_beside_pattern(lines: &[Line], at: usize) -> bool {
+    let key = |line: &Line| {
+        let (key, _) = line.text.strip_prefix('"')?.split_once("\":")?;
+        Some(key.to_ascii_lowercase())
+    };
+    let near = || lines.get(at.saturating_sub(2)..lines.len().min(at + 3)).unwrap_or_default().iter().filter_map(key);
+    lines.get(at).and_then(key).is_some() && near().any(|key| key.contains("pattern") || key.contains("regex"))
 }
 
 /// What a test prints when two texts differ: with a key, or with a sign below a line that says so.

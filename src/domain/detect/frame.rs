@@ -100,7 +100,10 @@ fn reads_as_output(head: &str, tail: &str, around: &Around<'_>) -> bool {
         None if tail.starts_with('"') && head.trim_end().ends_with(['{', ',', '[']) => {
             !is_source_line(head, tail) && !around.is_listing()
         }
-        None => (ends_in_joint(head) || is_request(tail)) && !is_prose(head) && !around.is_listing(),
+        None => {
+            let is_labelled = tail.starts_with("Error response from daemon: ") && is_label(head);
+            (ends_in_joint(head) || is_request(tail) || is_labelled) && !is_prose(head) && !around.is_listing()
+        }
     }
 }
 
@@ -137,6 +140,32 @@ pub fn names_client(lines: &[Line], line: usize, offset: usize) -> bool {
     is_clients && !is_key && !text.trim_end().ends_with(" |")
 }
 
+/// Whether what stands before docker's own words is a name that a tool put there: compose's service or image, a stream, a
+/// host, a step. A sentence has verbs, and a title begins with a capital letter.
+fn is_label(head: &str) -> bool {
+    const KINDS: [&str; 4] = ["Image", "Container", "Service", "Network"];
+    const STREAMS: [&str; 4] = ["stdout", "stderr", "F", "P"];
+    let is_sign = |word: &str| word.chars().all(|c| !c.is_alphanumeric() && !c.is_ascii());
+    let words: Vec<&str> = head.split_whitespace().filter(|word| !is_sign(word)).collect();
+    let is_char = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_./:@#[]()".contains(c);
+    let is_name = |word: &&str| word.chars().all(is_char) && word.contains(|c: char| !c.is_ascii_lowercase());
+    match words.as_slice() {
+        [] => true,
+        [one] => STREAMS.contains(one) || is_name(one) || (one.chars().all(is_char) && !SAYING.contains(one)),
+        [kind, name] if KINDS.contains(kind) => name.chars().all(is_char),
+        [_, _] | [_, _, _] => words.iter().all(|word| STREAMS.contains(word) || is_name(word)),
+        _ => false,
+    }
+}
+
+/// Single words before a message in sentences and titles of commits.
+const SAYING: [&str; 44] = [
+    "a", "an", "and", "are", "as", "at", "avoid", "but", "by", "catch", "cause", "causes", "error", "fix", "fixed",
+    "fixes", "for", "from", "get", "gets", "getting", "got", "handle", "handles", "has", "hit", "in", "is", "log",
+    "of", "on", "or", "output", "print", "prints", "retry", "says", "see", "shows", "the", "throws", "to", "was",
+    "with",
+];
+
 /// Clients of Go name the request themselves: what stands before may be any word.
 fn is_request(tail: &str) -> bool {
     ["GET http", "HEAD http", "Get \"http", "Head \"http"].iter().any(|start| tail.starts_with(start))
@@ -159,7 +188,11 @@ fn is_markup(head: &str, tail: &str) -> bool {
     let head = head.replace("`Result::unwrap()` on an `Err` value", "");
     let is_table_row = head.starts_with('|') && tail.trim_end().ends_with('|');
     let is_cell = head.contains(" | ") && tail.contains(" | ");
-    head.contains('`')
+    // A logger's entry may quote the command that failed.
+    let is_entry = ["time=", "level="].iter().any(|key| head.starts_with(key));
+    (head.contains('`') && !is_entry)
+        || tail.contains("`http")
+        || ["- > ", "* > "].iter().any(|mark| head.starts_with(mark))
         || head.contains("**")
         || ["<code", "<td", "<p>", "<li", "<pre", "</"].iter().any(|tag| head.contains(tag))
         || head.ends_with(['«', '“', '「'])

@@ -101,9 +101,13 @@ pub fn open_literal(head: &str) -> Option<(&str, &str)> {
 pub fn literal_is_output(before: &str, inner: &str, tail: &str, around: &Around<'_>) -> bool {
     // Escaped line breaks: what counts is the last line of the value.
     let inner = ["\\n", "\\r"].iter().fold(inner, |text, mark| text.rsplit(mark).next().unwrap_or(text));
-    // `… Internal Server Error (\"` within a string of JSON: the message has quotes of its own.
-    let inner = inner.strip_suffix("(\\\"").unwrap_or(inner);
-    if is_prose(inner) || !ends_in_joint(inner) || is_source_line(before, tail) {
+    // `… Internal Server Error (\"` within a string of JSON: the message has quotes of its own. docker-py's errors are made
+    // so: `429 Client Error: Too Many Requests ("<message>")`.
+    let explained = inner.strip_suffix("(\\\"");
+    let is_explained =
+        explained.is_some_and(|text| [" Client Error", " Server Error"].iter().any(|e| text.contains(e)));
+    let inner = explained.unwrap_or(inner);
+    if is_prose(inner) || !(is_explained || ends_in_joint(inner)) || is_source_line(before, tail) {
         return false;
     }
     let before = before.trim_end();
@@ -290,9 +294,29 @@ pub fn is_source_line(before: &str, tail: &str) -> bool {
         " = (",
     ];
     let ends_like_code = [");", "';", "\";", "),", ")) {", "):", "` +", "\" +", "' +", "\\"];
-    // Ansible's `FAILED! => {` is no arrow function.
-    let before = before.replace("! => ", "");
+    // Ansible's `FAILED! => {` is no arrow function, and what another literal says (`non-zero return code`) no code.
+    let before = without_literals(&before.replace("! => ", ""));
     SIGNS.iter().any(|sign| before.contains(sign)) || ends_like_code.iter().any(|end| tail.trim_end().ends_with(end))
+}
+
+/// A text without what its closed literals hold.
+fn without_literals(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((head, literal)) = rest.split_once('"') {
+        out.push_str(head);
+        let mut is_escaped = false;
+        let end = literal.find(|c| {
+            let is_end = c == '"' && !is_escaped;
+            is_escaped = c == '\\' && !is_escaped;
+            is_end
+        });
+        match end.and_then(|end| literal.get(end + 1..)) {
+            Some(after) => rest = after,
+            None => return out + literal,
+        }
+    }
+    out + rest
 }
 
 fn last_key(text: &str) -> &str {
