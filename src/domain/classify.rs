@@ -190,6 +190,7 @@ pub fn classify_text(scan: &Scan, phase: Option<&PhaseName>) -> Diagnosis {
         Some(finding) => {
             // Advice on a text may rest on what is likely. A build is acted on, so there a cut message is unknown.
             let mut diagnosis = refused(finding);
+            diagnosis.login = login_told(finding, &scan.findings.iter().collect::<Vec<_>>());
             diagnosis.phase = diagnosis.phase.or_else(|| phase.cloned());
             diagnosis.site = Some(site(diagnosis.phase.as_ref()));
             diagnosis
@@ -269,7 +270,8 @@ fn later_phase(failed: &Phase, log: LogReading<'_>) -> Diagnosis {
     if finding.certainty == Certainty::Probable {
         return Diagnosis { phase, ..cut(finding) };
     }
-    Diagnosis { phase, site: Some(Site::DockerClient), ..refused(finding) }
+    let login = login_told(finding, &of_phase);
+    Diagnosis { phase, login, site: Some(Site::DockerClient), ..refused(finding) }
 }
 
 /// The refusal that a build failed of: the last that the client did not get over. One that was cut counts only if no other
@@ -278,6 +280,21 @@ fn decisive<'a>(findings: impl Iterator<Item = &'a Finding>) -> Option<&'a Findi
     let standing: Vec<&Finding> = findings.filter(|finding| !finding.recovered).collect();
     let certain = standing.iter().rev().find(|finding| finding.certainty == Certainty::Certain);
     certain.or(standing.last()).copied()
+}
+
+/// What a refusal tells of the login or, where it has no message to tell it, what the others do: of the same limit, which the
+/// client did not get over either, if they agree.
+fn login_told(finding: &Finding, findings: &[&Finding]) -> Login {
+    let is_alike = |other: &&&Finding| {
+        !other.recovered
+            && (other.registry, other.limit, &other.phase) == (finding.registry, finding.limit, &finding.phase)
+            && other.login != Login::Unknown
+    };
+    let mut others = findings.iter().filter(is_alike).map(|other| other.login);
+    match (finding.login, others.next()) {
+        (Login::Unknown, Some(told)) if others.all(|login| login == told) => told,
+        (login, _) => login,
+    }
 }
 
 /// What is left of a cut message names the registry, not the status: the limit is likely, an outage or a denial possible.

@@ -193,12 +193,13 @@ fn hosts(text: &str) -> Vec<String> {
 }
 
 /// The phrases after which clients name an image.
-const PHRASES: [&str; 29] = [
+const PHRASES: [&str; 30] = [
     "ailed to pull image ",
     "ull and unpack image ",
     "resolve reference ",
     "source metadata for ",
     "pull access denied for ",
+    "source image ",
     "load metadata for ",
     "ulling image: ",
     "ulling image ",
@@ -226,11 +227,14 @@ const PHRASES: [&str; 29] = [
     "canonical_name\":",
 ];
 
+/// containers/image: `reading manifest <tag> in <repository>`.
+const SOURCE: &str = "eading manifest ";
+
 static PHRASE: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| AhoCorasick::new(PHRASES).ok());
 
 /// Image references in the words of a client: after the phrases that name one.
 fn images(text: &str) -> Vec<String> {
-    if PHRASE.as_ref().is_some_and(|phrase| !phrase.is_match(text)) {
+    if PHRASE.as_ref().is_some_and(|phrase| !phrase.is_match(text)) && !text.contains(SOURCE) {
         return Vec::new();
     }
     let mut found: Vec<(usize, String)> = Vec::new();
@@ -245,6 +249,11 @@ fn images(text: &str) -> Vec<String> {
                 found.push((from, word));
             }
         }
+    }
+    for (at, phrase) in text.match_indices(SOURCE) {
+        let mut words = text.get(at + phrase.len()..).unwrap_or_default().split_whitespace().skip(1);
+        let name = words.next().filter(|word| *word == "in").and_then(|_| words.next()).and_then(first_word);
+        found.extend(name.filter(|name| is_reference(name)).map(|name| (at, name)));
     }
     found.sort();
     found.into_iter().map(|(_, word)| word).collect()

@@ -2,6 +2,7 @@
 //! compared, a list of patterns, a table?
 
 use crate::domain::detect::clean::Line;
+use crate::domain::detect::frame::is_prose;
 use crate::domain::detect::listing;
 use crate::domain::detect::literal::{CARRIERS, PATTERN_KEYS};
 
@@ -27,6 +28,7 @@ pub fn is_quoted(lines: &[Line], at: usize, offset: usize) -> bool {
         || is_row(lines, at, tail)
         || is_under_title(lines, at)
         || follows_explanation(lines, at)
+        || is_introduced(lines, at)
 }
 
 /// Lines before, nearest first.
@@ -185,6 +187,22 @@ fn follows_explanation(lines: &[Line], at: usize) -> bool {
         && before(lines, at)
             .find(|line| !is_blank(line))
             .is_some_and(|line| line.indent == 0 && STARTS.iter().any(|start| line.text.starts_with(start)))
+}
+
+/// A paragraph of its own below a sentence that announces it: `…, the following error message is issued:`.
+fn is_introduced(lines: &[Line], at: usize) -> bool {
+    const ANNOUNCED: [&str; 5] = [" error", " message", " issue", " output", " answer"];
+    const PROGRAMS: [&str; 6] = ["error", "fail", "fatal", "unable", "could not", "warn"];
+    let announces = |line: &Line| {
+        let text = line.text.trim_end().to_ascii_lowercase();
+        (text.ends_with(':') || text.ends_with(" below."))
+            && text.split_whitespace().count() >= 5
+            && ANNOUNCED.iter().any(|word| text.contains(word))
+            && !PROGRAMS.iter().any(|word| text.starts_with(word))
+            && is_prose(&text)
+    };
+    before(lines, at).next().is_some_and(is_blank)
+        && before(lines, at).find(|line| !is_blank(line)).is_some_and(announces)
 }
 
 #[cfg(test)]

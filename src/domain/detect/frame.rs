@@ -135,8 +135,13 @@ pub fn names_client(lines: &[Line], line: usize, offset: usize) -> bool {
     let text = lines.get(line).map(|line| line.text.as_str()).unwrap_or_default();
     let head = text.get(..offset).unwrap_or_default().trim().to_lowercase();
     let is_key = head.strip_suffix(':').is_some_and(|key| key.contains('_') && !key.contains(char::is_whitespace));
-    let is_clients =
-        head.is_empty() || WORDS.iter().any(|word| head.contains(word)) || listing::is_wrapped_rest(lines, line);
+    // `429 Too Many Requests`, then `You have reached …` without its code.
+    let follows_status = head == "you have"
+        && line.checked_sub(1).and_then(|before| lines.get(before)).is_some_and(|before| before.text.contains("429"));
+    let is_clients = head.is_empty()
+        || follows_status
+        || WORDS.iter().any(|word| head.contains(word))
+        || listing::is_wrapped_rest(lines, line);
     is_clients && !is_key && !text.trim_end().ends_with(" |")
 }
 
@@ -174,8 +179,9 @@ fn is_request(tail: &str) -> bool {
 /// Marks of Markdown and HTML, which programs do not print around their errors.
 fn is_markup(head: &str, tail: &str) -> bool {
     // The list of a tracker, the help of a program, a variable.
-    let is_number = head.trim_end().strip_prefix('#').is_some_and(|number| {
-        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) && head.ends_with("  ")
+    let is_number = head.strip_prefix('#').is_some_and(|rest| {
+        let title = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+        title.len() < rest.len() && title.starts_with("  ")
     });
     let is_variable = head.trim_end().strip_suffix(':').is_some_and(|name| {
         name.contains('_')
@@ -190,7 +196,7 @@ fn is_markup(head: &str, tail: &str) -> bool {
     let is_cell = head.contains(" | ") && tail.contains(" | ");
     // A logger's entry may quote the command that failed.
     let is_entry = ["time=", "level="].iter().any(|key| head.starts_with(key));
-    (head.contains('`') && !is_entry)
+    (has_code_span(&head) && !is_entry)
         || tail.contains("`http")
         || ["- > ", "* > "].iter().any(|mark| head.starts_with(mark))
         || head.contains("**")
@@ -200,6 +206,23 @@ fn is_markup(head: &str, tail: &str) -> bool {
         || head.starts_with("### ")
         || is_table_row
         || is_cell
+}
+
+/// Whether a text has Markdown's marks of code. Programs close a quote that they open so with an apostrophe (Ruby's traces),
+/// or put an image between them (Nomad).
+fn has_code_span(head: &str) -> bool {
+    let mut rest = head;
+    while let Some((_, inner)) = rest.split_once('`') {
+        let Some((quoted, after)) = inner.split_once(['`', '\'']) else {
+            return true;
+        };
+        let is_apostrophe = inner.get(quoted.len()..).is_some_and(|end| end.starts_with('\''));
+        if !is_apostrophe && !is_tagged(quoted) {
+            return true;
+        }
+        rest = after;
+    }
+    false
 }
 
 /// Comment signs of the usual languages. BuildKit's `#3 ` is none, nor is a bullet before a message.
@@ -246,7 +269,8 @@ fn is_command(head: &str) -> bool {
     ];
     let text = without_listing_prefix(head);
     // What a shell's trace shows is a command, whatever it is.
-    let is_trace = head.trim_start_matches('+').starts_with(' ') && head.starts_with('+');
+    let traced = head.trim_start_matches('+');
+    let is_trace = traced.len() < head.len() && traced.starts_with(' ') && !traced.starts_with("  ");
     let starts = is_trace || is_assignment(text) || COMMANDS.iter().any(|command| text.starts_with(command));
     let pipes =
         ["| grep", "|grep", "| egrep", "-match ", "=~ ", "process \"/bin/"].iter().any(|sign| head.contains(sign));
@@ -275,11 +299,15 @@ fn is_found_by_grep(head: &str) -> bool {
         && extension.bytes().all(|byte| byte.is_ascii_lowercase())
         && path.contains('/')
         && !path.contains([' ', '"', '\'']);
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    let after = rest.get(digits..).unwrap_or_default();
+    // Ruby's traces: `lib/connection.rb:75:in 'request'`.
+    if digits > 0 && after.starts_with(":in ") {
+        return false;
+    }
     if (is_number || is_file) && !rest.starts_with([' ', '/']) {
         return true;
     }
-    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-    let after = rest.get(digits..).unwrap_or_default();
     let is_path = path.contains('.') && !path.contains(' ');
     is_path && digits > 0 && after.starts_with(':') && !after.starts_with(": ")
 }
@@ -320,15 +348,19 @@ pub fn ends_in_joint(head: &str) -> bool {
 
 /// `crane digest mongo:8.2 TOOMANYREQUESTS`: a reference with a tag, or a status, right before.
 fn is_image_like(word: &str) -> bool {
-    let is_tagged = || Image::parse(word).is_some_and(|image| image.tag.is_some() || image.digest.is_some());
-    word == "429" || (word.contains('/') && is_tagged()) || clean::is_time(word)
+    word == "429" || (word.contains('/') && is_tagged(word)) || clean::is_time(word)
+}
+
+fn is_tagged(word: &str) -> bool {
+    Image::parse(word).is_some_and(|image| image.tag.is_some() || image.digest.is_some())
 }
 
 /// Whether a text explains instead of reporting.
 pub fn is_prose(head: &str) -> bool {
     let head = head.strip_suffix("You have ").or_else(|| head.strip_suffix("you have ")).unwrap_or(head);
-    // The one `may` of a program: moby's `pull access denied for x, repository does not exist or may require 'docker login'`.
-    let head = head.replace("may require", "");
+    // The one `may` of a program: moby's `pull access denied for x, repository does not exist or may require 'docker login'`,
+    // and the one `when`, of Ansible's docker_compose_v2.
+    let head = head.replace("may require", "").replace("Error when processing ", "");
     head.split(|c: char| c.is_whitespace() || ",;()\"".contains(c))
         .any(|word| PROSE.contains(&word.to_ascii_lowercase().as_str()))
 }

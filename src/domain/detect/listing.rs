@@ -9,6 +9,8 @@ pub struct Around<'a> {
     after: Vec<&'a str>,
     /// The same without pieces that a terminal wrapped off the line itself.
     others: (Vec<&'a str>, Vec<&'a str>),
+    /// Whether pytest reports the line, below the source that raised it.
+    is_reported: bool,
 }
 
 impl<'a> Around<'a> {
@@ -28,6 +30,7 @@ impl<'a> Around<'a> {
                 texts(lines.get(from..first).unwrap_or_default()),
                 texts(lines.get(last + 1..to).unwrap_or_default()),
             ),
+            is_reported: lines.get(first).is_some_and(|line| line.text.starts_with("E    ")),
         }
     }
 
@@ -39,8 +42,14 @@ impl<'a> Around<'a> {
             line.trim_start().starts_with("```")
                 || line.trim_start().starts_with("~~~")
                 || line.contains(".. code-block::")
+                || line.starts_with("[source")
         }) {
             return true;
+        }
+        // An error with its stack: what is near is what the program shows of its source.
+        let is_frame = |line: &&str| ["at ", "❯ ", "from /"].iter().any(|start| line.starts_with(start));
+        if self.others.1.first().is_some_and(is_frame) || self.is_reported {
+            return false;
         }
         let near = || self.others.0.iter().rev().take(4).chain(self.others.1.iter().take(4));
         let is_json = near().any(|line| is_json(line));

@@ -126,7 +126,10 @@ pub fn literal_is_output(before: &str, inner: &str, tail: &str, around: &Around<
                 return false;
             }
             let ends = tail.trim_end().ends_with(['}', '"']) || !tail.contains('"');
-            let is_json = before.trim_start().starts_with(['{', '"', '[']) && before.contains('{') && ends;
+            let is_object = before
+                .split_once('{')
+                .is_some_and(|(lead, _)| lead.is_empty() || lead.trim_start().starts_with(['"', '[']) || is_key(lead));
+            let is_json = is_object && ends;
             // A value that is the message and nothing else may as well be what somebody looks for.
             let is_json = is_json && (tells_outcome(key) || !inner.trim().is_empty());
             (is_carrier || is_json || !key_is_quoted(before)) && !around.is_listing()
@@ -154,6 +157,12 @@ pub fn literal_is_output(before: &str, inner: &str, tail: &str, around: &Around<
         }
         Some(c) => c == ']' || c == '>' || c == ')',
     }
+}
+
+/// `config: ` before an object on the same line.
+fn is_key(lead: &str) -> bool {
+    let key = lead.trim_end().strip_suffix(':');
+    key.is_some_and(|key| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c)))
 }
 
 /// Whether a member of an object holds what happened, by its name.
@@ -294,8 +303,10 @@ pub fn is_source_line(before: &str, tail: &str) -> bool {
         " = (",
     ];
     let ends_like_code = [");", "';", "\";", "),", ")) {", "):", "` +", "\" +", "' +", "\\"];
-    // Ansible's `FAILED! => {` is no arrow function, and what another literal says (`non-zero return code`) no code.
-    let before = without_literals(&before.replace("! => ", ""));
+    // Ansible's `FAILED! => {` and `failed: [host] (item=x) => {` are no arrow functions, and what another literal says
+    // (`non-zero return code`) is no code.
+    let is_task = ["fatal: [", "failed: [", "changed: [", "ok: ["].iter().any(|result| before.contains(result));
+    let before = without_literals(&before.replacen("=> {", if is_task { "{" } else { "=> {" }, 1));
     SIGNS.iter().any(|sign| before.contains(sign)) || ends_like_code.iter().any(|end| tail.trim_end().ends_with(end))
 }
 
