@@ -506,6 +506,26 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_without_a_message_has_the_login_that_the_others_tell() {
+        const HEAD: &str =
+            "unexpected status from HEAD request to https://registry-1.docker.io/v2/a/b/manifests/1: 429";
+        const ANONYMOUS: &str = "toomanyrequests: You have reached your unauthenticated pull rate limit. https://x";
+        const ACCOUNT: &str = "toomanyrequests: You have reached your pull rate limit as 'acme': dckr_jti_0000.";
+        let gap = "\nx".repeat(20);
+        let login = |lines: [&str; 3]| {
+            let text = lines.map(|line| format!("{line}{gap}\n")).concat();
+            let phases = vec![phase("BUILD", "FAILED", "")];
+            let login = classify(&build("node", "FAILED", phases), LogReading::Scanned(&log(&text))).login;
+            assert_eq!(login, classify_text(&log(&text), None).login, "{text}");
+            login
+        };
+        assert_eq!(login([ANONYMOUS, HEAD, ""]), Login::Anonymous);
+        assert_eq!(login([ACCOUNT, HEAD, ""]), Login::Authenticated);
+        assert_eq!(login([ACCOUNT, ANONYMOUS, HEAD]), Login::Unknown);
+        assert_eq!(login([HEAD, HEAD, ""]), Login::Unknown);
+    }
+
+    #[test]
     fn text_reports_a_refusal_that_was_got_over() {
         let scan = log(&format!("docker pull redis:7.2\n{HUB}\nStatus: Downloaded newer image for redis:7.2"));
         let diagnosis = classify_text(&scan, Some(&PhaseName::new("INSTALL")));

@@ -354,6 +354,8 @@ mod tests {
     #[case("pulling from host mcr.microsoft.com failed: toomany", Some(Registry::Mcr))]
     #[case("initializing source docker://quay.io/a/b:1: toomany", Some(Registry::Quay))]
     #[case("reading manifest latest in docker.io/library/alpine: toomany", Some(Registry::DockerHub))]
+    #[case("reading manifest sha256:00 in quay.io/a/b: toomany", Some(Registry::Quay))]
+    #[case("{\"image\":\"quay.io/a/b:1\",\"err\":\"toomany", Some(Registry::Quay))]
     #[case("Step 1/3 : FROM public.ecr.aws/docker/library/node:22 AS x\ntoomany", Some(Registry::EcrPublic))]
     #[case("Step 1/3 : ARG BASE=ghcr.io/a/b:1\nStep 2/3 : FROM ${BASE}\ntoomany", Some(Registry::Ghcr))]
     #[case("Step 1/3 : FROM node\ntoomany", Some(Registry::DockerHub))]
@@ -371,6 +373,10 @@ mod tests {
     #[case("The push refers to repository [x]\ntoomany", Way::Push)]
     #[case("docker push a/b\nUsing default tag: latest\ntoomany", Way::Pull)]
     #[case("failed to push docker.io/a/b: toomany", Way::Push)]
+    #[case(
+        "fetch oauth token: unexpected status from POST request to https://auth.docker.io/token: toomany",
+        Way::Pull
+    )]
     #[case("docker push a/b\nhttpReadSeeker: failed open: toomany", Way::Pull)]
     #[case("24052d61a718: Retrying in 1 second\ntoomany", Way::Push)]
     #[case("$ docker login\nx\ntoomany", Way::Login)]

@@ -235,6 +235,10 @@ mod tests {
     #[case("  apology: \"toomanyrequests: x\"")]
     #[case("| toomanyrequests: x | log in |")]
     #[case("If a build fails with\n\n    toomanyrequests: x")]
+    #[case("9f1c2ab ci: retry\n41d0ee7 fix (build): error: toomanyrequests: x")]
+    #[case("* 9f1c2ab pull: survive toomanyrequests: x\n* 41d0ee7 Bump")]
+    #[case("{\n  \"ErrorMessage\": \"toomanyrequests: x\",\n  \"ErrorPattern\": \"\"\n}")]
+    #[case("If it is reached, the following error message is issued:\n\nDaemon: toomanyrequests: x")]
     #[case("Known problems\n==============\n\ntoomanyrequests: x")]
     fn blocks_are_known_by_their_heads(#[case] text: &str) {
         assert!(is_quoted_in(text), "{text}");
@@ -244,6 +248,11 @@ mod tests {
     #[case("@@ -1,2 +1,3 @@ x\n a\n+b\nStep 1/4 : FROM node\ntoomanyrequests: x")]
     #[case("Author: A <a@example.com>\nDate:   Wed\n\n    Retry\n\nStep 1/4 : FROM node\n    toomanyrequests: x")]
     #[case("24052d61a718: toomanyrequests: x")]
+    #[case("24052d61a718 Downloading\n5181eccc7c90 Error toomanyrequests: x")]
+    #[case("9f1c2ab4 Error toomanyrequests: x")]
+    #[case("{\n  \"message\": \"toomanyrequests: x\",\n  \"code\": 500\n}")]
+    #[case("Error: the following images could not be pulled:\n\nredis: toomanyrequests: x")]
+    #[case("If it is reached, the following error message is issued:\nDaemon: toomanyrequests: x")]
     #[case("[main] toomanyrequests: x")]
     #[case("- toomanyrequests: x")]
     #[case("errors:\n  - toomanyrequests: x")]

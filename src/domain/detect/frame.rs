@@ -390,6 +390,23 @@ mod tests {
     #[case("stderr: b'Error response from daemon: toomanyrequests: x'")]
     #[case("Failed to pull image \"busybox\": rpc error: desc = toomanyrequests: x")]
     #[case("    \"stderr_lines\": [\n        \"toomanyrequests: x\"\n    ]")]
+    #[case(" redis Error response from daemon: toomanyrequests: x")]
+    #[case(" ✘ redis Error response from daemon: toomanyrequests: x")]
+    #[case("Image redis:7 Error response from daemon: toomanyrequests: x")]
+    #[case("2025-05-01T10:00:00.1Z stderr F Error response from daemon: toomanyrequests: x")]
+    #[case("Failed to pull `redis:7`: API error (500): toomanyrequests: x")]
+    #[case("/gems/docker/connection.rb:75:in `rescue in request': toomanyrequests: x")]
+    #[case("level=fatal msg=\"run `cip run`: getting tag list: toomanyrequests: x\"")]
+    #[case(" +  docker-build:index:Image app creating (2s) error: toomanyrequests: x")]
+    #[case(
+        "failed: [h] (item=a) => {\"msg\": \"non-zero return code\", \"stderr\": \"Error response from daemon: toomanyrequests: x\"}"
+    )]
+    #[case("\"Error looking for an image: 429 Client Error: Too Many Requests (\\\"toomanyrequests: x\\\")\"")]
+    #[case(
+        "    try:\n        pull(image)\n    except Error as e:\n>       raise Failed(image)\nE       app.Failed: toomanyrequests: x"
+    )]
+    #[case("const c = pull({\n});\nError: toomanyrequests: x\n    at pull (app.js:1:2)\n});\nconst d = 1;")]
+    #[case("config: {\"latest\": {\"1.12\": \"crane digest julia:1.12: toomanyrequests: x\"}}")]
     fn programs_print_at_the_end_of_a_chain(#[case] text: &str) {
         assert!(is_output(text), "{text}");
     }
@@ -412,6 +429,15 @@ mod tests {
     #[case("+ echo 'toomanyrequests: x'")]
     #[case("const error = 'failed\\ntoomanyrequests: x';")]
     #[case("[RuntimeError(\"toomanyrequests: x\"), None]")]
+    #[case("Handle Error response from daemon: toomanyrequests: x")]
+    #[case("retry on Error response from daemon: toomanyrequests: x")]
+    #[case("handles Error response from daemon: toomanyrequests: x")]
+    #[case("Getting `docker pull` errors: toomanyrequests: x")]
+    #[case("- > toomanyrequests: x")]
+    #[case("> toomanyrequests: x. You may upgrade: `https://www.docker.com/increase-rate-limits`.")]
+    #[case("#412  fix (build): docker error: toomanyrequests: x")]
+    #[case("[source,text]\n----\ntoomanyrequests: x\n----")]
+    #[case("src/pull.rb:75:toomanyrequests: x")]
     #[case("### Fix\n```\ntoomanyrequests: x\n```\nSwitch to a mirror.")]
     #[case(
         "func isRetryable(err error) bool {\n  for _, s := range []string{\n    toomanyrequests: x\n  } {\n    return true;\n  }"
