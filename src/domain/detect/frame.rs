@@ -88,7 +88,13 @@ fn lines_wrapped_before(lines: &[Line], line: usize) -> impl Iterator<Item = &st
 fn reads_as_output(head: &str, tail: &str, around: &Around<'_>) -> bool {
     // A shell that took the message for a command.
     let was_run = ["command not found", "is not recognized"].iter().any(|end| tail.contains(end));
-    if was_run || is_markup(head, tail) || is_comment(head) || is_command(head) || is_found_by_grep(head) {
+    if was_run
+        || is_title(head)
+        || is_markup(head, tail)
+        || is_comment(head)
+        || is_command(head)
+        || is_found_by_grep(head)
+    {
         return false;
     }
     match open_literal(head) {
@@ -174,6 +180,33 @@ const SAYING: [&str; 44] = [
 /// Clients of Go name the request themselves: what stands before may be any word.
 fn is_request(tail: &str) -> bool {
     ["GET http", "HEAD http", "Get \"http", "Head \"http"].iter().any(|start| tail.starts_with(start))
+}
+
+/// The title of a change or a page, or a note of something to do: `fix(ci): `, `Fix the build: `, `Closes #412: `, `TODO: `.
+fn is_title(head: &str) -> bool {
+    const CHANGES: [&str; 5] = ["fix", "feat", "chore", "docs", "refactor"];
+    const STARTS: [&str; 17] = [
+        "Fix ",
+        "Fixes ",
+        "Fixed ",
+        "Handle ",
+        "Handles ",
+        "Avoid ",
+        "Resolve ",
+        "Resolves ",
+        "Revert ",
+        "Document ",
+        "Troubleshooting ",
+        "Closes #",
+        "Refs #",
+        "TODO",
+        "FIXME",
+        "- [ ] ",
+        "- [x] ",
+    ];
+    let scope = head.split_once(':').map_or("", |(scope, _)| scope);
+    let change = scope.split_once('(').map_or(scope, |(change, _)| change).trim_end().trim_end_matches('!');
+    CHANGES.contains(&change) || STARTS.iter().any(|start| head.starts_with(start))
 }
 
 /// Marks of Markdown and HTML, which programs do not print around their errors.
@@ -272,8 +305,9 @@ fn is_command(head: &str) -> bool {
     let traced = head.trim_start_matches('+');
     let is_trace = traced.len() < head.len() && traced.starts_with(' ') && !traced.starts_with("  ");
     let starts = is_trace || is_assignment(text) || COMMANDS.iter().any(|command| text.starts_with(command));
-    let pipes =
-        ["| grep", "|grep", "| egrep", "-match ", "=~ ", "process \"/bin/"].iter().any(|sign| head.contains(sign));
+    let pipes = ["| grep", "|grep", "| egrep", "-match ", "=~ ", "process \"/bin/", "#(nop) "]
+        .iter()
+        .any(|sign| head.contains(sign));
     let names_test =
         ["✓", "✔", "✗", "●", "○", "--- PASS", "ok ", "PASS ", "✘ should"].iter().any(|sign| text.starts_with(sign));
     let is_scenario = ["Scenario", "Given ", "Then ", "Feature:"].iter().any(|word| text.starts_with(word));
@@ -395,6 +429,8 @@ mod tests {
     #[case("Image redis:7 Error response from daemon: toomanyrequests: x")]
     #[case("2025-05-01T10:00:00.1Z stderr F Error response from daemon: toomanyrequests: x")]
     #[case("Failed to pull `redis:7`: API error (500): toomanyrequests: x")]
+    #[case("Fixture db: toomanyrequests: x")]
+    #[case("fixtures: toomanyrequests: x")]
     #[case("/gems/docker/connection.rb:75:in `rescue in request': toomanyrequests: x")]
     #[case("level=fatal msg=\"run `cip run`: getting tag list: toomanyrequests: x\"")]
     #[case(" +  docker-build:index:Image app creating (2s) error: toomanyrequests: x")]
@@ -434,6 +470,10 @@ mod tests {
     #[case("handles Error response from daemon: toomanyrequests: x")]
     #[case("Getting `docker pull` errors: toomanyrequests: x")]
     #[case("- > toomanyrequests: x")]
+    #[case("- [x] Error response from daemon: toomanyrequests: x")]
+    #[case("fix(ci): Error response from daemon: toomanyrequests: x")]
+    #[case("Fix the build: toomanyrequests: x")]
+    #[case("TODO: docker build fails sometimes: toomanyrequests: x")]
     #[case("> toomanyrequests: x. You may upgrade: `https://www.docker.com/increase-rate-limits`.")]
     #[case("#412  fix (build): docker error: toomanyrequests: x")]
     #[case("[source,text]\n----\ntoomanyrequests: x\n----")]

@@ -23,13 +23,16 @@ impl<'a> Around<'a> {
         let from = line.saturating_sub(Self::REACH);
         let to = lines.len().min(line + 1 + Self::REACH);
         let (first, last) = wrapped(lines, line, from, to);
+        // Where a terminal wrapped the lines, the end of a full one says nothing either.
+        let full = lines.get(first).filter(|_| first < last).map(|line| line.width);
+        let others = |range: std::ops::Range<usize>| {
+            let range = lines.get(range).unwrap_or_default().iter().filter(|line| Some(line.width) != full);
+            range.map(|line| line.text.as_str()).filter(|text| !text.trim().is_empty()).collect()
+        };
         Around {
             before: texts(lines.get(from..line).unwrap_or_default()),
             after: texts(lines.get(line + 1..to).unwrap_or_default()),
-            others: (
-                texts(lines.get(from..first).unwrap_or_default()),
-                texts(lines.get(last + 1..to).unwrap_or_default()),
-            ),
+            others: (others(from..first), others(last + 1..to)),
             is_reported: lines.get(first).is_some_and(|line| line.text.starts_with("E    ")),
         }
     }
