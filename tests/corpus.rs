@@ -3,6 +3,7 @@
 //! `dev.jsonl` holds messages of real programs with altered names, digests and times. `families.jsonl` holds at least one
 //! record for each row of the families' table (`variant` is its name) and look-alikes made for the rules. `programs.jsonl`
 //! was written from how clients build their messages and from what else builds print, labelled before any rule saw it.
+//! `threads.jsonl` was gathered from public threads, pages and repositories (`source`), and labelled before any rule saw it.
 //! Records that even a person may argue about are marked `borderline` and printed, not counted.
 //!
 //! `CORPUS=file.jsonl cargo test --test corpus -- --ignored --nocapture` measures records that are not in the repository.
@@ -36,6 +37,7 @@ struct Record {
 const DEV: &str = include_str!("corpus/dev.jsonl");
 const FAMILY_LINES: &str = include_str!("corpus/families.jsonl");
 const OTHER_PROGRAMS: &str = include_str!("corpus/programs.jsonl");
+const THREADS: &str = include_str!("corpus/threads.jsonl");
 
 fn records(text: &str) -> Vec<Record> {
     text.lines().map(|line| serde_json::from_str(line).expect("a record a line")).collect()
@@ -181,6 +183,11 @@ fn the_bar_is_held_on_other_programs() {
     hold_the_bar("programs", OTHER_PROGRAMS);
 }
 
+#[test]
+fn the_bar_is_held_on_records_of_threads() {
+    hold_the_bar("threads", THREADS);
+}
+
 /// What Docker Hub says, as long as it is and as people shorten it, with what it tells of the login.
 const MESSAGES: [(&str, Login); 3] = [
     (
@@ -197,10 +204,14 @@ const MESSAGES: [(&str, Login); 3] = [
     ),
 ];
 
+fn programs_and_threads() -> impl Iterator<Item = Record> {
+    [OTHER_PROGRAMS, THREADS].into_iter().flat_map(records)
+}
+
 #[test]
 fn every_program_passes_on_every_message() {
     let mut tried = 0;
-    for record in records(OTHER_PROGRAMS).iter().filter(|record| record.is_registry_throttle && !record.borderline) {
+    for record in programs_and_threads().filter(|record| record.is_registry_throttle && !record.borderline) {
         let Some((said, _)) = MESSAGES.iter().find(|(message, _)| record.log.contains(message)) else {
             continue;
         };
@@ -218,7 +229,7 @@ fn every_program_passes_on_every_message() {
 fn no_look_alike_becomes_a_refusal_by_a_fuller_message() {
     const SHORT: &str = "toomanyrequests: You have reached your pull rate limit.";
     let mut tried = 0;
-    for record in records(OTHER_PROGRAMS).iter().filter(|record| !record.is_registry_throttle && !record.borderline) {
+    for record in programs_and_threads().filter(|record| !record.is_registry_throttle && !record.borderline) {
         // Those that hold the whole already are judged as they are.
         if !record.log.contains(SHORT) || record.log.contains("You may increase") {
             continue;
@@ -262,7 +273,7 @@ fn essence(diagnosis: &Diagnosis) -> (Cause, Registry, Login, bool) {
 }
 
 fn any_record() -> impl Strategy<Value = Record> {
-    let all = [DEV, FAMILY_LINES, OTHER_PROGRAMS].into_iter().flat_map(records);
+    let all = [DEV, FAMILY_LINES, OTHER_PROGRAMS, THREADS].into_iter().flat_map(records);
     prop::sample::select(all.filter(|record| !record.borderline).collect::<Vec<Record>>())
 }
 

@@ -190,6 +190,7 @@ pub fn classify_text(scan: &Scan, phase: Option<&PhaseName>) -> Diagnosis {
         Some(finding) => {
             // Advice on a text may rest on what is likely. A build is acted on, so there a cut message is unknown.
             let mut diagnosis = refused(finding);
+            diagnosis.login = login_told(finding, &scan.findings.iter().collect::<Vec<_>>());
             diagnosis.phase = diagnosis.phase.or_else(|| phase.cloned());
             diagnosis.site = Some(site(diagnosis.phase.as_ref()));
             diagnosis
@@ -269,7 +270,8 @@ fn later_phase(failed: &Phase, log: LogReading<'_>) -> Diagnosis {
     if finding.certainty == Certainty::Probable {
         return Diagnosis { phase, ..cut(finding) };
     }
-    Diagnosis { phase, site: Some(Site::DockerClient), ..refused(finding) }
+    let login = login_told(finding, &of_phase);
+    Diagnosis { phase, login, site: Some(Site::DockerClient), ..refused(finding) }
 }
 
 /// The refusal that a build failed of: the last that the client did not get over. One that was cut counts only if no other
@@ -278,6 +280,21 @@ fn decisive<'a>(findings: impl Iterator<Item = &'a Finding>) -> Option<&'a Findi
     let standing: Vec<&Finding> = findings.filter(|finding| !finding.recovered).collect();
     let certain = standing.iter().rev().find(|finding| finding.certainty == Certainty::Certain);
     certain.or(standing.last()).copied()
+}
+
+/// What a refusal tells of the login or, where it has no message to tell it, what the others do: of the same limit, which the
+/// client did not get over either, if they agree.
+fn login_told(finding: &Finding, findings: &[&Finding]) -> Login {
+    let is_alike = |other: &&&Finding| {
+        !other.recovered
+            && (other.registry, other.limit, &other.phase) == (finding.registry, finding.limit, &finding.phase)
+            && other.login != Login::Unknown
+    };
+    let mut others = findings.iter().filter(is_alike).map(|other| other.login);
+    match (finding.login, others.next()) {
+        (Login::Unknown, Some(told)) if others.all(|login| login == told) => told,
+        (login, _) => login,
+    }
 }
 
 /// What is left of a cut message names the registry, not the status: the limit is likely, an outage or a denial possible.
@@ -486,6 +503,26 @@ mod tests {
         assert!(not_understood(vec![phase("WARMING_UP", "FAILED", "")]));
         assert!(not_understood(vec![phase("INSTALL", "PARTLY", ""), phase("BUILD", "FAILED", "")]));
         assert!(not_understood(vec![phase("BUILD", "SUCCEEDED", "")]));
+    }
+
+    #[test]
+    fn a_refusal_without_a_message_has_the_login_that_the_others_tell() {
+        const HEAD: &str =
+            "unexpected status from HEAD request to https://registry-1.docker.io/v2/a/b/manifests/1: 429";
+        const ANONYMOUS: &str = "toomanyrequests: You have reached your unauthenticated pull rate limit. https://x";
+        const ACCOUNT: &str = "toomanyrequests: You have reached your pull rate limit as 'acme': dckr_jti_0000.";
+        let gap = "\nx".repeat(20);
+        let login = |lines: [&str; 3]| {
+            let text = lines.map(|line| format!("{line}{gap}\n")).concat();
+            let phases = vec![phase("BUILD", "FAILED", "")];
+            let login = classify(&build("node", "FAILED", phases), LogReading::Scanned(&log(&text))).login;
+            assert_eq!(login, classify_text(&log(&text), None).login, "{text}");
+            login
+        };
+        assert_eq!(login([ANONYMOUS, HEAD, ""]), Login::Anonymous);
+        assert_eq!(login([ACCOUNT, HEAD, ""]), Login::Authenticated);
+        assert_eq!(login([ACCOUNT, ANONYMOUS, HEAD]), Login::Unknown);
+        assert_eq!(login([HEAD, HEAD, ""]), Login::Unknown);
     }
 
     #[test]

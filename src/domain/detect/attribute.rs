@@ -62,6 +62,8 @@ pub fn near(lines: &[Line], span: Span) -> Near {
 /// Which way, by the error itself and then by the nearest line before that tells.
 pub fn way(lines: &[Line], span: Span) -> Way {
     let own = own_text(lines, with_status_line(lines, span), " ").to_ascii_lowercase();
+    // A token is asked for with POST, whatever it is for.
+    let own = own.replace("token: unexpected status from post request", "token");
     const PUSHES: [&str; 22] = [
         "failed to push",
         "error pushing",
@@ -196,12 +198,13 @@ fn hosts(text: &str) -> Vec<String> {
 }
 
 /// The phrases after which clients name an image.
-const PHRASES: [&str; 26] = [
+const PHRASES: [&str; 30] = [
     "ailed to pull image ",
     "ull and unpack image ",
     "resolve reference ",
     "source metadata for ",
     "pull access denied for ",
+    "source image ",
     "load metadata for ",
     "ulling image: ",
     "ulling image ",
@@ -223,9 +226,16 @@ const PHRASES: [&str; 26] = [
     "fetch image ",
     "pulling ",
     "crictl pull ",
+    // Members of a logged object.
+    "\"image\":",
+    " image=",
+    "canonical_name\":",
 ];
 
-static PHRASE: LazyLock<Option<Finder>> = LazyLock::new(|| Finder::of(PHRASES));
+/// containers/image: `reading manifest <tag> in <repository>`.
+const SOURCE: &str = "eading manifest ";
+
+static PHRASE: LazyLock<Option<Finder>> = LazyLock::new(|| Finder::of(PHRASES.iter().chain([&SOURCE])));
 
 /// Image references in the words of a client: after the phrases that name one.
 fn images(text: &str) -> Vec<String> {
@@ -244,6 +254,11 @@ fn images(text: &str) -> Vec<String> {
                 found.push((from, word));
             }
         }
+    }
+    for (at, phrase) in text.match_indices(SOURCE) {
+        let mut words = text.get(at + phrase.len()..).unwrap_or_default().split_whitespace().skip(1);
+        let name = words.next().filter(|word| *word == "in").and_then(|_| words.next()).and_then(first_word);
+        found.extend(name.filter(|name| is_reference(name)).map(|name| (at, name)));
     }
     found.sort();
     found.into_iter().map(|(_, word)| word).collect()
@@ -285,7 +300,7 @@ fn with_host(image: String, before: &[Line]) -> String {
 }
 
 /// What stands in every line that [`line_image`] finds an image in, beside the [`PHRASES`].
-const LINE_SIGNS: [&str; 4] = ["FROM ", "docker pull ", "podman pull ", ": Pulling from "];
+const LINE_SIGNS: [&str; 5] = [SOURCE, "FROM ", "docker pull ", "podman pull ", ": Pulling from "];
 
 static LINE_SIGN: LazyLock<Option<Finder>> = LazyLock::new(|| Finder::of(PHRASES.iter().chain(&LINE_SIGNS)));
 
@@ -352,6 +367,8 @@ mod tests {
     #[case("pulling from host mcr.microsoft.com failed: toomany", Some(Registry::Mcr))]
     #[case("initializing source docker://quay.io/a/b:1: toomany", Some(Registry::Quay))]
     #[case("reading manifest latest in docker.io/library/alpine: toomany", Some(Registry::DockerHub))]
+    #[case("reading manifest sha256:00 in quay.io/a/b: toomany", Some(Registry::Quay))]
+    #[case("{\"image\":\"quay.io/a/b:1\",\"err\":\"toomany", Some(Registry::Quay))]
     #[case("Step 1/3 : FROM public.ecr.aws/docker/library/node:22 AS x\ntoomany", Some(Registry::EcrPublic))]
     #[case("Step 1/3 : ARG BASE=ghcr.io/a/b:1\nStep 2/3 : FROM ${BASE}\ntoomany", Some(Registry::Ghcr))]
     #[case("Step 1/3 : FROM node\ntoomany", Some(Registry::DockerHub))]
@@ -369,6 +386,10 @@ mod tests {
     #[case("The push refers to repository [x]\ntoomany", Way::Push)]
     #[case("docker push a/b\nUsing default tag: latest\ntoomany", Way::Pull)]
     #[case("failed to push docker.io/a/b: toomany", Way::Push)]
+    #[case(
+        "fetch oauth token: unexpected status from POST request to https://auth.docker.io/token: toomany",
+        Way::Pull
+    )]
     #[case("docker push a/b\nhttpReadSeeker: failed open: toomany", Way::Pull)]
     #[case("24052d61a718: Retrying in 1 second\ntoomany", Way::Push)]
     #[case("$ docker login\nx\ntoomany", Way::Login)]

@@ -2,6 +2,7 @@
 //! compared, a list of patterns, a table?
 
 use crate::domain::detect::clean::Line;
+use crate::domain::detect::frame::is_prose;
 use crate::domain::detect::listing;
 use crate::domain::detect::literal::{CARRIERS, PATTERN_KEYS};
 
@@ -18,6 +19,8 @@ pub fn is_quoted(lines: &[Line], at: usize, offset: usize) -> bool {
     in_diff(lines, at)
         || in_commit(lines, at)
         || is_commit_subject(head)
+        || in_commit_list(lines, at)
+        || is_beside_pattern(lines, at)
         || head.starts_with("Subject: [")
         || is_compared(lines, at, head)
         || in_list(lines, at, head)
@@ -25,6 +28,7 @@ pub fn is_quoted(lines: &[Line], at: usize, offset: usize) -> bool {
         || is_row(lines, at, tail)
         || is_under_title(lines, at)
         || follows_explanation(lines, at)
+        || is_introduced(lines, at)
 }
 
 /// Lines before, nearest first.
@@ -66,6 +70,28 @@ fn is_commit_subject(head: &str) -> bool {
         || lead.starts_with('[')
         || ["HEAD is now at", "HEAD position was", "pick", "Dropped"].iter().any(|verb| lead.ends_with(verb));
     is_hash && is_lead
+}
+
+/// `git log --oneline`: lines next to each other begin with abbreviated hashes. Docker's ids of layers have twelve digits.
+fn in_commit_list(lines: &[Line], at: usize) -> bool {
+    let hash = |index: usize| {
+        let (word, subject) = lines.get(index)?.text.trim_start_matches(['*', '|', '/', '\\', ' ']).split_once(' ')?;
+        let is_hash = (7..=11).contains(&word.len()) || word.len() == 40;
+        let is_hex = word.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+        (is_hash && is_hex && !subject.is_empty()).then_some(word.len())
+    };
+    let own = hash(at);
+    own.is_some() && (at.checked_sub(1).and_then(hash) == own || hash(at + 1) == own)
+}
+
+/// A file of what to look for: a member next to it names a pattern.
+fn is_beside_pattern(lines: &[Line], at: usize) -> bool {
+    let key = |line: &Line| {
+        let (key, _) = line.text.strip_prefix('"')?.split_once("\":")?;
+        Some(key.to_ascii_lowercase())
+    };
+    let near = || lines.get(at.saturating_sub(2)..lines.len().min(at + 3)).unwrap_or_default().iter().filter_map(key);
+    lines.get(at).and_then(key).is_some() && near().any(|key| key.contains("pattern") || key.contains("regex"))
 }
 
 /// What a test prints when two texts differ: with a key, or with a sign below a line that says so.
@@ -163,6 +189,22 @@ fn follows_explanation(lines: &[Line], at: usize) -> bool {
             .is_some_and(|line| line.indent == 0 && STARTS.iter().any(|start| line.text.starts_with(start)))
 }
 
+/// A paragraph of its own below a sentence that announces it: `…, the following error message is issued:`.
+fn is_introduced(lines: &[Line], at: usize) -> bool {
+    const ANNOUNCED: [&str; 5] = [" error", " message", " issue", " output", " answer"];
+    const PROGRAMS: [&str; 6] = ["error", "fail", "fatal", "unable", "could not", "warn"];
+    let announces = |line: &Line| {
+        let text = line.text.trim_end().to_ascii_lowercase();
+        (text.ends_with(':') || text.ends_with(" below."))
+            && text.split_whitespace().count() >= 5
+            && ANNOUNCED.iter().any(|word| text.contains(word))
+            && !PROGRAMS.iter().any(|word| text.starts_with(word))
+            && is_prose(&text)
+    };
+    before(lines, at).next().is_some_and(is_blank)
+        && before(lines, at).find(|line| !is_blank(line)).is_some_and(announces)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,6 +235,10 @@ mod tests {
     #[case("  apology: \"toomanyrequests: x\"")]
     #[case("| toomanyrequests: x | log in |")]
     #[case("If a build fails with\n\n    toomanyrequests: x")]
+    #[case("9f1c2ab ci: retry\n41d0ee7 fix (build): error: toomanyrequests: x")]
+    #[case("* 9f1c2ab pull: survive toomanyrequests: x\n* 41d0ee7 Bump")]
+    #[case("{\n  \"ErrorMessage\": \"toomanyrequests: x\",\n  \"ErrorPattern\": \"\"\n}")]
+    #[case("If it is reached, the following error message is issued:\n\nDaemon: toomanyrequests: x")]
     #[case("Known problems\n==============\n\ntoomanyrequests: x")]
     fn blocks_are_known_by_their_heads(#[case] text: &str) {
         assert!(is_quoted_in(text), "{text}");
@@ -202,6 +248,11 @@ mod tests {
     #[case("@@ -1,2 +1,3 @@ x\n a\n+b\nStep 1/4 : FROM node\ntoomanyrequests: x")]
     #[case("Author: A <a@example.com>\nDate:   Wed\n\n    Retry\n\nStep 1/4 : FROM node\n    toomanyrequests: x")]
     #[case("24052d61a718: toomanyrequests: x")]
+    #[case("24052d61a718 Downloading\n5181eccc7c90 Error toomanyrequests: x")]
+    #[case("9f1c2ab4 Error toomanyrequests: x")]
+    #[case("{\n  \"message\": \"toomanyrequests: x\",\n  \"code\": 500\n}")]
+    #[case("Error: the following images could not be pulled:\n\nredis: toomanyrequests: x")]
+    #[case("If it is reached, the following error message is issued:\nDaemon: toomanyrequests: x")]
     #[case("[main] toomanyrequests: x")]
     #[case("- toomanyrequests: x")]
     #[case("errors:\n  - toomanyrequests: x")]

@@ -316,6 +316,7 @@ pub const FAMILIES: &[Family] = &[
             "received unexpected HTTP status: 429",
             "error parsing HTTP 429 response body",
             "invalid status code from registry 429 (Too Many Requests)",
+            "Status 429 trying to pull repository",
             "too many requests to registry",
             "StatusCode: 429, TOOMANYREQUESTS",
             "StatusCode: 429, <",

@@ -88,7 +88,13 @@ fn lines_wrapped_before(lines: &[Line], line: usize) -> impl Iterator<Item = &st
 fn reads_as_output(head: &str, tail: &str, around: &Around<'_>) -> bool {
     // A shell that took the message for a command.
     let was_run = ["command not found", "is not recognized"].iter().any(|end| tail.contains(end));
-    if was_run || is_markup(head, tail) || is_comment(head) || is_command(head) || is_found_by_grep(head) {
+    if was_run
+        || is_title(head)
+        || is_markup(head, tail)
+        || is_comment(head)
+        || is_command(head)
+        || is_found_by_grep(head)
+    {
         return false;
     }
     match open_literal(head) {
@@ -100,7 +106,10 @@ fn reads_as_output(head: &str, tail: &str, around: &Around<'_>) -> bool {
         None if tail.starts_with('"') && head.trim_end().ends_with(['{', ',', '[']) => {
             !is_source_line(head, tail) && !around.is_listing()
         }
-        None => (ends_in_joint(head) || is_request(tail)) && !is_prose(head) && !around.is_listing(),
+        None => {
+            let is_labelled = tail.starts_with("Error response from daemon: ") && is_label(head);
+            (ends_in_joint(head) || is_request(tail) || is_labelled) && !is_prose(head) && !around.is_listing()
+        }
     }
 }
 
@@ -132,21 +141,80 @@ pub fn names_client(lines: &[Line], line: usize, offset: usize) -> bool {
     let text = lines.get(line).map(|line| line.text.as_str()).unwrap_or_default();
     let head = text.get(..offset).unwrap_or_default().trim().to_lowercase();
     let is_key = head.strip_suffix(':').is_some_and(|key| key.contains('_') && !key.contains(char::is_whitespace));
-    let is_clients =
-        head.is_empty() || WORDS.iter().any(|word| head.contains(word)) || listing::is_wrapped_rest(lines, line);
+    // `429 Too Many Requests`, then `You have reached …` without its code.
+    let follows_status = head == "you have"
+        && line.checked_sub(1).and_then(|before| lines.get(before)).is_some_and(|before| before.text.contains("429"));
+    let is_clients = head.is_empty()
+        || follows_status
+        || WORDS.iter().any(|word| head.contains(word))
+        || listing::is_wrapped_rest(lines, line);
     is_clients && !is_key && !text.trim_end().ends_with(" |")
 }
+
+/// Whether what stands before docker's own words is a name that a tool put there: compose's service or image, a stream, a
+/// host, a step. A sentence has verbs, and a title begins with a capital letter.
+fn is_label(head: &str) -> bool {
+    const KINDS: [&str; 4] = ["Image", "Container", "Service", "Network"];
+    const STREAMS: [&str; 4] = ["stdout", "stderr", "F", "P"];
+    let is_sign = |word: &str| word.chars().all(|c| !c.is_alphanumeric() && !c.is_ascii());
+    let words: Vec<&str> = head.split_whitespace().filter(|word| !is_sign(word)).collect();
+    let is_char = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_./:@#[]()".contains(c);
+    let is_name = |word: &&str| word.chars().all(is_char) && word.contains(|c: char| !c.is_ascii_lowercase());
+    match words.as_slice() {
+        [] => true,
+        [one] => STREAMS.contains(one) || is_name(one) || (one.chars().all(is_char) && !SAYING.contains(one)),
+        [kind, name] if KINDS.contains(kind) => name.chars().all(is_char),
+        [_, _] | [_, _, _] => words.iter().all(|word| STREAMS.contains(word) || is_name(word)),
+        _ => false,
+    }
+}
+
+/// Single words before a message in sentences and titles of commits.
+const SAYING: [&str; 44] = [
+    "a", "an", "and", "are", "as", "at", "avoid", "but", "by", "catch", "cause", "causes", "error", "fix", "fixed",
+    "fixes", "for", "from", "get", "gets", "getting", "got", "handle", "handles", "has", "hit", "in", "is", "log",
+    "of", "on", "or", "output", "print", "prints", "retry", "says", "see", "shows", "the", "throws", "to", "was",
+    "with",
+];
 
 /// Clients of Go name the request themselves: what stands before may be any word.
 fn is_request(tail: &str) -> bool {
     ["GET http", "HEAD http", "Get \"http", "Head \"http"].iter().any(|start| tail.starts_with(start))
 }
 
+/// The title of a change or a page, or a note of something to do: `fix(ci): `, `Fix the build: `, `Closes #412: `, `TODO: `.
+fn is_title(head: &str) -> bool {
+    const CHANGES: [&str; 5] = ["fix", "feat", "chore", "docs", "refactor"];
+    const STARTS: [&str; 17] = [
+        "Fix ",
+        "Fixes ",
+        "Fixed ",
+        "Handle ",
+        "Handles ",
+        "Avoid ",
+        "Resolve ",
+        "Resolves ",
+        "Revert ",
+        "Document ",
+        "Troubleshooting ",
+        "Closes #",
+        "Refs #",
+        "TODO",
+        "FIXME",
+        "- [ ] ",
+        "- [x] ",
+    ];
+    let scope = head.split_once(':').map_or("", |(scope, _)| scope);
+    let change = scope.split_once('(').map_or(scope, |(change, _)| change).trim_end().trim_end_matches('!');
+    CHANGES.contains(&change) || STARTS.iter().any(|start| head.starts_with(start))
+}
+
 /// Marks of Markdown and HTML, which programs do not print around their errors.
 fn is_markup(head: &str, tail: &str) -> bool {
     // The list of a tracker, the help of a program, a variable.
-    let is_number = head.trim_end().strip_prefix('#').is_some_and(|number| {
-        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) && head.ends_with("  ")
+    let is_number = head.strip_prefix('#').is_some_and(|rest| {
+        let title = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+        title.len() < rest.len() && title.starts_with("  ")
     });
     let is_variable = head.trim_end().strip_suffix(':').is_some_and(|name| {
         name.contains('_')
@@ -159,7 +227,11 @@ fn is_markup(head: &str, tail: &str) -> bool {
     let head = head.replace("`Result::unwrap()` on an `Err` value", "");
     let is_table_row = head.starts_with('|') && tail.trim_end().ends_with('|');
     let is_cell = head.contains(" | ") && tail.contains(" | ");
-    head.contains('`')
+    // A logger's entry may quote the command that failed.
+    let is_entry = ["time=", "level="].iter().any(|key| head.starts_with(key));
+    (has_code_span(&head) && !is_entry)
+        || tail.contains("`http")
+        || ["- > ", "* > "].iter().any(|mark| head.starts_with(mark))
         || head.contains("**")
         || ["<code", "<td", "<p>", "<li", "<pre", "</"].iter().any(|tag| head.contains(tag))
         || head.ends_with(['«', '“', '「'])
@@ -167,6 +239,23 @@ fn is_markup(head: &str, tail: &str) -> bool {
         || head.starts_with("### ")
         || is_table_row
         || is_cell
+}
+
+/// Whether a text has Markdown's marks of code. Programs close a quote that they open so with an apostrophe (Ruby's traces),
+/// or put an image between them (Nomad).
+fn has_code_span(head: &str) -> bool {
+    let mut rest = head;
+    while let Some((_, inner)) = rest.split_once('`') {
+        let Some((quoted, after)) = inner.split_once(['`', '\'']) else {
+            return true;
+        };
+        let is_apostrophe = inner.get(quoted.len()..).is_some_and(|end| end.starts_with('\''));
+        if !is_apostrophe && !is_tagged(quoted) {
+            return true;
+        }
+        rest = after;
+    }
+    false
 }
 
 /// Comment signs of the usual languages. BuildKit's `#3 ` is none, nor is a bullet before a message.
@@ -213,10 +302,12 @@ fn is_command(head: &str) -> bool {
     ];
     let text = without_listing_prefix(head);
     // What a shell's trace shows is a command, whatever it is.
-    let is_trace = head.trim_start_matches('+').starts_with(' ') && head.starts_with('+');
+    let traced = head.trim_start_matches('+');
+    let is_trace = traced.len() < head.len() && traced.starts_with(' ') && !traced.starts_with("  ");
     let starts = is_trace || is_assignment(text) || COMMANDS.iter().any(|command| text.starts_with(command));
-    let pipes =
-        ["| grep", "|grep", "| egrep", "-match ", "=~ ", "process \"/bin/"].iter().any(|sign| head.contains(sign));
+    let pipes = ["| grep", "|grep", "| egrep", "-match ", "=~ ", "process \"/bin/", "#(nop) "]
+        .iter()
+        .any(|sign| head.contains(sign));
     let names_test =
         ["✓", "✔", "✗", "●", "○", "--- PASS", "ok ", "PASS ", "✘ should"].iter().any(|sign| text.starts_with(sign));
     let is_scenario = ["Scenario", "Given ", "Then ", "Feature:"].iter().any(|word| text.starts_with(word));
@@ -242,11 +333,15 @@ fn is_found_by_grep(head: &str) -> bool {
         && extension.bytes().all(|byte| byte.is_ascii_lowercase())
         && path.contains('/')
         && !path.contains([' ', '"', '\'']);
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    let after = rest.get(digits..).unwrap_or_default();
+    // Ruby's traces: `lib/connection.rb:75:in 'request'`.
+    if digits > 0 && after.starts_with(":in ") {
+        return false;
+    }
     if (is_number || is_file) && !rest.starts_with([' ', '/']) {
         return true;
     }
-    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-    let after = rest.get(digits..).unwrap_or_default();
     let is_path = path.contains('.') && !path.contains(' ');
     is_path && digits > 0 && after.starts_with(':') && !after.starts_with(": ")
 }
@@ -287,15 +382,19 @@ pub fn ends_in_joint(head: &str) -> bool {
 
 /// `crane digest mongo:8.2 TOOMANYREQUESTS`: a reference with a tag, or a status, right before.
 fn is_image_like(word: &str) -> bool {
-    let is_tagged = || Image::parse(word).is_some_and(|image| image.tag.is_some() || image.digest.is_some());
-    word == "429" || (word.contains('/') && is_tagged()) || clean::is_time(word)
+    word == "429" || (word.contains('/') && is_tagged(word)) || clean::is_time(word)
+}
+
+fn is_tagged(word: &str) -> bool {
+    Image::parse(word).is_some_and(|image| image.tag.is_some() || image.digest.is_some())
 }
 
 /// Whether a text explains instead of reporting.
 pub fn is_prose(head: &str) -> bool {
     let head = head.strip_suffix("You have ").or_else(|| head.strip_suffix("you have ")).unwrap_or(head);
-    // The one `may` of a program: moby's `pull access denied for x, repository does not exist or may require 'docker login'`.
-    let head = head.replace("may require", "");
+    // The one `may` of a program: moby's `pull access denied for x, repository does not exist or may require 'docker login'`,
+    // and the one `when`, of Ansible's docker_compose_v2.
+    let head = head.replace("may require", "").replace("Error when processing ", "");
     head.split(|c: char| c.is_whitespace() || ",;()\"".contains(c))
         .any(|word| PROSE.contains(&word.to_ascii_lowercase().as_str()))
 }
@@ -325,6 +424,25 @@ mod tests {
     #[case("stderr: b'Error response from daemon: toomanyrequests: x'")]
     #[case("Failed to pull image \"busybox\": rpc error: desc = toomanyrequests: x")]
     #[case("    \"stderr_lines\": [\n        \"toomanyrequests: x\"\n    ]")]
+    #[case(" redis Error response from daemon: toomanyrequests: x")]
+    #[case(" ✘ redis Error response from daemon: toomanyrequests: x")]
+    #[case("Image redis:7 Error response from daemon: toomanyrequests: x")]
+    #[case("2025-05-01T10:00:00.1Z stderr F Error response from daemon: toomanyrequests: x")]
+    #[case("Failed to pull `redis:7`: API error (500): toomanyrequests: x")]
+    #[case("Fixture db: toomanyrequests: x")]
+    #[case("fixtures: toomanyrequests: x")]
+    #[case("/gems/docker/connection.rb:75:in `rescue in request': toomanyrequests: x")]
+    #[case("level=fatal msg=\"run `cip run`: getting tag list: toomanyrequests: x\"")]
+    #[case(" +  docker-build:index:Image app creating (2s) error: toomanyrequests: x")]
+    #[case(
+        "failed: [h] (item=a) => {\"msg\": \"non-zero return code\", \"stderr\": \"Error response from daemon: toomanyrequests: x\"}"
+    )]
+    #[case("\"Error looking for an image: 429 Client Error: Too Many Requests (\\\"toomanyrequests: x\\\")\"")]
+    #[case(
+        "    try:\n        pull(image)\n    except Error as e:\n>       raise Failed(image)\nE       app.Failed: toomanyrequests: x"
+    )]
+    #[case("const c = pull({\n});\nError: toomanyrequests: x\n    at pull (app.js:1:2)\n});\nconst d = 1;")]
+    #[case("config: {\"latest\": {\"1.12\": \"crane digest julia:1.12: toomanyrequests: x\"}}")]
     fn programs_print_at_the_end_of_a_chain(#[case] text: &str) {
         assert!(is_output(text), "{text}");
     }
@@ -347,6 +465,19 @@ mod tests {
     #[case("+ echo 'toomanyrequests: x'")]
     #[case("const error = 'failed\\ntoomanyrequests: x';")]
     #[case("[RuntimeError(\"toomanyrequests: x\"), None]")]
+    #[case("Handle Error response from daemon: toomanyrequests: x")]
+    #[case("retry on Error response from daemon: toomanyrequests: x")]
+    #[case("handles Error response from daemon: toomanyrequests: x")]
+    #[case("Getting `docker pull` errors: toomanyrequests: x")]
+    #[case("- > toomanyrequests: x")]
+    #[case("- [x] Error response from daemon: toomanyrequests: x")]
+    #[case("fix(ci): Error response from daemon: toomanyrequests: x")]
+    #[case("Fix the build: toomanyrequests: x")]
+    #[case("TODO: docker build fails sometimes: toomanyrequests: x")]
+    #[case("> toomanyrequests: x. You may upgrade: `https://www.docker.com/increase-rate-limits`.")]
+    #[case("#412  fix (build): docker error: toomanyrequests: x")]
+    #[case("[source,text]\n----\ntoomanyrequests: x\n----")]
+    #[case("src/pull.rb:75:toomanyrequests: x")]
     #[case("### Fix\n```\ntoomanyrequests: x\n```\nSwitch to a mirror.")]
     #[case(
         "func isRetryable(err error) bool {\n  for _, s := range []string{\n    toomanyrequests: x\n  } {\n    return true;\n  }"

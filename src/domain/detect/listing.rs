@@ -9,6 +9,8 @@ pub struct Around<'a> {
     after: Vec<&'a str>,
     /// The same without pieces that a terminal wrapped off the line itself.
     others: (Vec<&'a str>, Vec<&'a str>),
+    /// Whether pytest reports the line, below the source that raised it.
+    is_reported: bool,
 }
 
 impl<'a> Around<'a> {
@@ -21,13 +23,17 @@ impl<'a> Around<'a> {
         let from = line.saturating_sub(Self::REACH);
         let to = lines.len().min(line + 1 + Self::REACH);
         let (first, last) = wrapped(lines, line, from, to);
+        // Where a terminal wrapped the lines, the end of a full one says nothing either.
+        let full = lines.get(first).filter(|_| first < last).map(|line| line.width);
+        let others = |range: std::ops::Range<usize>| {
+            let range = lines.get(range).unwrap_or_default().iter().filter(|line| Some(line.width) != full);
+            range.map(|line| line.text.as_str()).filter(|text| !text.trim().is_empty()).collect()
+        };
         Around {
             before: texts(lines.get(from..line).unwrap_or_default()),
             after: texts(lines.get(line + 1..to).unwrap_or_default()),
-            others: (
-                texts(lines.get(from..first).unwrap_or_default()),
-                texts(lines.get(last + 1..to).unwrap_or_default()),
-            ),
+            others: (others(from..first), others(last + 1..to)),
+            is_reported: lines.get(first).is_some_and(|line| line.text.starts_with("E    ")),
         }
     }
 
@@ -39,8 +45,14 @@ impl<'a> Around<'a> {
             line.trim_start().starts_with("```")
                 || line.trim_start().starts_with("~~~")
                 || line.contains(".. code-block::")
+                || line.starts_with("[source")
         }) {
             return true;
+        }
+        // An error with its stack: what is near is what the program shows of its source.
+        let is_frame = |line: &&str| ["at ", "❯ ", "from /"].iter().any(|start| line.starts_with(start));
+        if self.others.1.first().is_some_and(is_frame) || self.is_reported {
+            return false;
         }
         let near = || self.others.0.iter().rev().take(4).chain(self.others.1.iter().take(4));
         let is_json = near().any(|line| is_json(line));

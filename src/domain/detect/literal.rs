@@ -101,9 +101,13 @@ pub fn open_literal(head: &str) -> Option<(&str, &str)> {
 pub fn literal_is_output(before: &str, inner: &str, tail: &str, around: &Around<'_>) -> bool {
     // Escaped line breaks: what counts is the last line of the value.
     let inner = ["\\n", "\\r"].iter().fold(inner, |text, mark| text.rsplit(mark).next().unwrap_or(text));
-    // `… Internal Server Error (\"` within a string of JSON: the message has quotes of its own.
-    let inner = inner.strip_suffix("(\\\"").unwrap_or(inner);
-    if is_prose(inner) || !ends_in_joint(inner) || is_source_line(before, tail) {
+    // `… Internal Server Error (\"` within a string of JSON: the message has quotes of its own. docker-py's errors are made
+    // so: `429 Client Error: Too Many Requests ("<message>")`.
+    let explained = inner.strip_suffix("(\\\"");
+    let is_explained =
+        explained.is_some_and(|text| [" Client Error", " Server Error"].iter().any(|e| text.contains(e)));
+    let inner = explained.unwrap_or(inner);
+    if is_prose(inner) || !(is_explained || ends_in_joint(inner)) || is_source_line(before, tail) {
         return false;
     }
     let before = before.trim_end();
@@ -122,7 +126,10 @@ pub fn literal_is_output(before: &str, inner: &str, tail: &str, around: &Around<
                 return false;
             }
             let ends = tail.trim_end().ends_with(['}', '"']) || !tail.contains('"');
-            let is_json = before.trim_start().starts_with(['{', '"', '[']) && before.contains('{') && ends;
+            let is_object = before
+                .split_once('{')
+                .is_some_and(|(lead, _)| lead.is_empty() || lead.trim_start().starts_with(['"', '[']) || is_key(lead));
+            let is_json = is_object && ends;
             // A value that is the message and nothing else may as well be what somebody looks for.
             let is_json = is_json && (tells_outcome(key) || !inner.trim().is_empty());
             (is_carrier || is_json || !key_is_quoted(before)) && !around.is_listing()
@@ -150,6 +157,12 @@ pub fn literal_is_output(before: &str, inner: &str, tail: &str, around: &Around<
         }
         Some(c) => c == ']' || c == '>' || c == ')',
     }
+}
+
+/// `config: ` before an object on the same line.
+fn is_key(lead: &str) -> bool {
+    let key = lead.trim_end().strip_suffix(':');
+    key.is_some_and(|key| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c)))
 }
 
 /// Whether a member of an object holds what happened, by its name.
@@ -290,9 +303,31 @@ pub fn is_source_line(before: &str, tail: &str) -> bool {
         " = (",
     ];
     let ends_like_code = [");", "';", "\";", "),", ")) {", "):", "` +", "\" +", "' +", "\\"];
-    // Ansible's `FAILED! => {` is no arrow function.
-    let before = before.replace("! => ", "");
+    // Ansible's `FAILED! => {` and `failed: [host] (item=x) => {` are no arrow functions, and what another literal says
+    // (`non-zero return code`) is no code.
+    let is_task = ["fatal: [", "failed: [", "changed: [", "ok: ["].iter().any(|result| before.contains(result));
+    let before = without_literals(&before.replacen("=> {", if is_task { "{" } else { "=> {" }, 1));
     SIGNS.iter().any(|sign| before.contains(sign)) || ends_like_code.iter().any(|end| tail.trim_end().ends_with(end))
+}
+
+/// A text without what its closed literals hold.
+fn without_literals(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((head, literal)) = rest.split_once('"') {
+        out.push_str(head);
+        let mut is_escaped = false;
+        let end = literal.find(|c| {
+            let is_end = c == '"' && !is_escaped;
+            is_escaped = c == '\\' && !is_escaped;
+            is_end
+        });
+        match end.and_then(|end| literal.get(end + 1..)) {
+            Some(after) => rest = after,
+            None => return out + literal,
+        }
+    }
+    out + rest
 }
 
 fn last_key(text: &str) -> &str {
