@@ -47,7 +47,9 @@ pub(super) fn parse(script: &str) -> Result<Vec<Call>, Unreadable> {
 
 /// The commands of those statements of a script that are worth reading or set a variable.
 pub(super) fn read_worth(script: &str, is_worth: &dyn Fn(&str) -> bool) -> Result<Vec<Call>, Unreadable> {
-    if let Some(calls) = plain::commands(script, is_worth) {
+    // One plain command, as most items are; then plain statements.
+    let plain = quick::command(script).map(|call| vec![call]).or_else(|| plain::commands(script, is_worth));
+    if let Some(calls) = plain {
         return Ok(calls);
     }
     let program = statements::worth(script, is_worth)

@@ -3,7 +3,7 @@
 use super::command;
 use super::document::Document;
 use super::login::{Login, Shell};
-use super::outline::{self, Outline, PHASES};
+use super::outline::{self, Item, Outline, PHASES, Phase};
 use super::refusal::{Hidden, Refusal, Unsupported};
 use super::splice::Splice;
 use super::walk;
@@ -53,13 +53,11 @@ pub fn called_before(text: &str, login: &Login, splice: &Splice) -> Option<(usiz
     let outline = outline::outline(&document).ok()?;
     let shell = outline.shell.unwrap_or(login.shell);
     let phase_of = |name: &str| PHASES.iter().position(|phase| *phase == name);
-    let login_at = (phase_of(&splice.phase)?, splice.line);
-    let spots = walk::calls_of_images(&outline, shell).into_iter().filter_map(|(phase, item, calls)| {
-        let (line, _) = outline::spot(&document, item.node);
-        Some((phase_of(phase)?, line, calls))
-    });
-    let mut before = spots.filter(|(phase, line, _)| (*phase, *line) < login_at);
-    before.next().map(|(_, line, calls)| (line, calls))
+    let login_at = (phase_of(&splice.phase), splice.line);
+    let line_of = |item: &Item<'_>| outline::spot(&document, item.node).0;
+    let is_before = |phase: &Phase<'_>, item: &Item<'_>| (phase_of(phase.name), line_of(item)) < login_at;
+    let (item, calls) = walk::call_of_images(&outline, shell, is_before)?;
+    Some((line_of(item), calls))
 }
 
 fn look(document: &Document, outline: &Outline<'_>, shell: Shell) -> Sight {

@@ -4,7 +4,7 @@ use super::command::{self, Deed};
 use super::docker::{Action, Registry};
 use super::document::Document;
 use super::login::{Login, Shell};
-use super::outline::{self, Item, Outline, Spot};
+use super::outline::{self, Item, Outline, Phase, Spot};
 use super::refusal::{Hidden, Inside, Refusal, Unsupported};
 use super::word::{Variables, Word};
 use super::{Placement, Spare};
@@ -256,7 +256,7 @@ impl<'a> Walk<'a> {
 
     /// The first call of a script that has to do with images, by its name or arguments.
     fn builds_out_of_sight(&self) -> Option<(Spot, Hidden)> {
-        let (_, item, calls) = calls_of_images(self.outline, self.login.shell).into_iter().next()?;
+        let (item, calls) = call_of_images(self.outline, self.login.shell, |_, _| true)?;
         Some((outline::spot(self.document, item.node), calls))
     }
 
@@ -284,19 +284,23 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The commands that call a script or a make target which has to do with images, by its name or arguments, each with its
-/// phase's name.
-pub(super) fn calls_of_images<'a>(outline: &'a Outline<'a>, shell: Shell) -> Vec<(&'static str, &'a Item<'a>, Hidden)> {
-    let items = outline.phases.iter().flat_map(|phase| phase.items.iter().map(|item| (phase.name, item)));
-    let call = |(phase, item): (&'static str, &'a Item<'a>)| {
+/// The first command of those asked for that calls a script or a make target which has to do with images, by its name or
+/// arguments.
+pub(super) fn call_of_images<'a>(
+    outline: &'a Outline<'a>,
+    shell: Shell,
+    asked_for: impl Fn(&Phase<'_>, &Item<'_>) -> bool,
+) -> Option<(&'a Item<'a>, Hidden)> {
+    let items = outline.phases.iter().flat_map(|phase| phase.items.iter().map(move |item| (phase, item)));
+    let mut asked = items.filter(|(phase, item)| speaks_of_images(item.text) && asked_for(phase, item));
+    asked.find_map(|(_, item)| {
         let deeds = command::deeds(item.text, shell, &mut Variables::default(), None).ok()?;
         let calls = deeds.into_iter().find_map(|deed| match deed {
             Deed::Does(Action::Calls(calls @ (Hidden::Script | Hidden::Make))) => Some(calls),
             Deed::Sets(_) | Deed::Does(_) => None,
         })?;
-        Some((phase, item, calls))
-    };
-    items.filter(|(_, item)| speaks_of_images(item.text)).filter_map(call).collect()
+        Some((item, calls))
+    })
 }
 
 fn speaks_of_images(text: &str) -> bool {
