@@ -52,11 +52,19 @@ fn every_edit_holds_for_another_parser_and_can_be_taken_back() {
 
 #[test]
 fn what_would_cost_too_much_is_refused() {
-    let deep = |opener: &str| refusal(&opener.repeat(10_000));
+    let deep = |opener: &str| {
+        let (word, place) = refusal_at(&opener.repeat(10_000));
+        assert!(place.is_some_and(|(line, column)| line == 1 && column > 1), "{opener}: {place:?}");
+        word
+    };
     for opener in ["[", "{", "- ", "? ", "{a: [", "- - "] {
         assert_eq!(deep(opener), "not_supported", "{opener}");
     }
-    assert_eq!(refusal(&"- a\n".repeat(5 << 19)), "too_long");
+    // 10 MiB, and the line with the first character over the limit.
+    assert_eq!(refusal_at(&"- a\n".repeat(5 << 19)), ("too_long", Some((6_401, 1))));
+    assert_eq!(refusal_at(&"x".repeat(10 << 20)), ("too_long", Some((1, 25_601))));
+    assert_eq!(refusal_at(""), ("no_phases", Some((1, 1))));
+    assert_eq!(refusal_at("version: 0.2\nphases:\n"), ("no_phases", Some((2, 1))));
     let mut aliases = "a0: &a0 [x]\n".to_string();
     for at in 1..60 {
         let before = at - 1;
@@ -77,8 +85,13 @@ fn the_limit_holds_for_the_text_with_the_login() {
 }
 
 fn refusal(text: &str) -> &'static str {
+    refusal_at(text).0
+}
+
+/// The reason with line and column.
+fn refusal_at(text: &str) -> (&'static str, Option<(usize, usize)>) {
     match place_login(text, &Login::default()) {
-        Placement::Refused(refusal) => refusal.tag(),
+        Placement::Refused(refusal) => (refusal.tag(), refusal.place()),
         other => panic!("{other:?}"),
     }
 }

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use support::cast::{DOCKER_BUILD, SCRIPT};
 use support::world::World;
+use unthrottled::domain::decide::{Decision, Judgement};
+use unthrottled::domain::policy::Remedy;
 use unthrottled::domain::survey::Row;
 use unthrottled::reconcile::{Access, Failure};
 use unthrottled::simulator::{Clock, Fault, Job, Options, Simulator};
@@ -97,6 +99,38 @@ async fn builds_before_the_look_back_do_not_count() {
     assert_eq!(rows[0].builds, Some(1));
 }
 
+/// What the secret holds is asked once for all projects; what is not known is not assumed.
+#[tokio::test]
+async fn the_secret_tells_whether_the_variable_would_be_set() {
+    let would = async |prepare: fn(&World)| {
+        let world = World::new();
+        for name in ["api", "web"] {
+            world.repository_project(name);
+        }
+        prepare(&world);
+        world.sim.forget_calls();
+        let (rows, unread) = survey(&world).await.expect("a survey");
+        assert_eq!(unread, Vec::<String>::new());
+        assert_eq!(world.calls().get("DescribeSecret"), Some(&1), "{:?}", world.calls());
+        let (_, decision) = rows[0].ways[0].clone();
+        decision.expect("a decision")
+    };
+    let set = would(World::secret_for_docker).await;
+    assert!(matches!(&set, Decision::Remediate(plan) if plan.remedy == Remedy::DockerAuthVariable), "{set:?}");
+    let why = async |prepare| match would(prepare).await {
+        Decision::Judge(Judgement::ForOwner { patch }) => patch.why,
+        other => panic!("{other:?}"),
+    };
+    let silent = why(|_| ()).await;
+    assert!(silent.ends_with("(auth_config_unusable)"), "{silent}");
+    let refused = why(|world| {
+        world.secret_for_docker();
+        world.sim.fault("DescribeSecret", .., Fault::AccessDenied);
+    });
+    let refused = refused.await;
+    assert!(refused.ends_with("(auth_config_unknown)") && refused.contains("may not read the secret"), "{refused}");
+}
+
 #[tokio::test]
 async fn a_survey_only_reads_and_keeps_no_ledger() {
     let world = World::new();
@@ -107,7 +141,8 @@ async fn a_survey_only_reads_and_keeps_no_ledger() {
     world.sim.forget_calls();
     survey(&world).await.expect("a survey");
     let operations: BTreeSet<String> = world.calls().into_keys().collect();
-    let expected = ["BatchGetBuilds", "BatchGetProjects", "ListBuilds", "ListProjects"];
+    let secret = ["DescribeSecret", "GetSecretValue"];
+    let expected = ["BatchGetBuilds", "BatchGetProjects", secret[0], secret[1], "ListBuilds", "ListProjects"];
     assert_eq!(operations.iter().map(String::as_str).collect::<Vec<_>>(), expected);
     assert_eq!(world.writes(), Vec::<String>::new());
     assert_eq!(world.sim.snapshot(), before);
@@ -265,7 +300,7 @@ fn the_program_prints_a_table_and_ends_as_its_findings_are() {
     assert_eq!((code, err.as_str()), (Some(2), ""));
     insta::assert_snapshot!(out, @r"
     PROJECT   BUILDS  PULLS BY      EVIDENCE                            IF REFUSED
-    svc-docs       0  not readable  in the repository, `buildspec.yml`  docker_auth_variable, proposed
+    svc-docs       0  not readable  in the repository, `buildspec.yml`  patch for the owner
     svc-web        0  build image   node:22                             registry_credential, proposed
 
     1 of 3 projects pulls from Docker Hub without a login; 0 more may, 1 can't be read. BUILDS are of the last 2h.

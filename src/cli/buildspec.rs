@@ -2,6 +2,7 @@
 
 use crate::domain::buildspec::login::{Login, Shell};
 use crate::domain::buildspec::refusal::Refusal;
+use crate::domain::buildspec::sight;
 use crate::domain::buildspec::splice::Splice;
 use crate::domain::buildspec::{Placement, place_login};
 use anyhow::Context;
@@ -127,6 +128,9 @@ fn one_file(
             return Ok(fine);
         }
     };
+    if let Some((line, calls)) = sight::called_before(&text, login, &splice) {
+        writeln!(stderr, "{name}:{line}: {calls} runs before the login, and may pull out of sight")?;
+    }
     let after = splice.apply(&text).context("the edit does not fit its own text")?;
     if output.check {
         writeln!(stderr, "{name}:{}: {}", splice.line, missing(&splice))?;
@@ -170,7 +174,7 @@ fn explain(placement: &Placement, file: &Path, stderr: &mut impl Write) -> io::R
                 None => writeln!(stderr, "{name}: {}", refusal.sentence())?,
             }
             // Nothing is missing where nothing uses docker, or where other files do.
-            Ok(matches!(refusal, Refusal::NoDockerUse { .. } | Refusal::BatchOnly))
+            Ok(matches!(refusal, Refusal::NoDockerUse { .. } | Refusal::BatchOnly { .. }))
         }
     }
 }
@@ -246,6 +250,15 @@ mod tests {
         let sentence = "no Docker Hub login in `build` before the first pull; it belongs above `- docker build .`";
         assert_eq!(stderr, format!("FILE:5: {sentence}\n"));
         assert_eq!(file, PULLS.as_bytes());
+    }
+
+    #[test]
+    fn a_script_above_the_login_is_named() {
+        let hidden = PULLS.replace("      - docker", "      - ./ci/image.sh\n      - docker");
+        let (fine, stdout, stderr, _) = run(hidden.as_bytes(), &["--diff"]);
+        assert!(fine);
+        assert!(stdout.contains(LINE), "{stdout}");
+        assert_eq!(stderr, "FILE:5: a script that is called runs before the login, and may pull out of sight\n");
     }
 
     #[test]

@@ -277,7 +277,8 @@ fn with_file<'a>(sheet: Sheet<'a>, file: &Path, project: &ProjectName) -> anyhow
             FileProblem::LoggedInAlready(_) => {
                 "the refused pull has another cause, or the build ran another version of the file".to_string()
             }
-            FileProblem::Refused(Refusal::NoDockerUse { .. } | Refusal::BatchOnly) | FileProblem::NotNeeded(..) => {
+            FileProblem::Refused(Refusal::NoDockerUse { .. } | Refusal::BatchOnly { .. })
+            | FileProblem::NotNeeded(..) => {
                 "is it the file that the build ran? A script that it calls may pull".to_string()
             }
             FileProblem::Refused(_) => {

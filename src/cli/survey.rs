@@ -20,8 +20,8 @@ use std::process::ExitCode;
 ///
 /// Looks at the projects that the policies match: at the build image, and at the commands of an inline buildspec. A
 /// `docker build` counts as a pull, as Dockerfiles are not read. What stands in a repository, in S3 or behind a script
-/// can't be seen, and is said to be so. The busiest projects come first, by their builds in the look-back. Only reads;
-/// roles and secrets are not looked at. Exits with 3 if a part could not be read.
+/// can't be seen, and is said to be so. The busiest projects come first, by their builds in the look-back. Only reads:
+/// each secret once, to see whether it holds a text for `DOCKER_AUTH_CONFIG`; roles are not looked at. Exits with 3 if a part could not be read.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:

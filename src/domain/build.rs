@@ -438,6 +438,8 @@ pub enum AuthConfig {
     Usable,
     /// It does not, for this reason, in a sentence without anything of its text.
     Unusable(String),
+    /// Nobody looked, or could: why, in a sentence.
+    Unknown(String),
 }
 
 /// The customer-managed KMS key of a secret.

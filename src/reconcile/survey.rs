@@ -1,7 +1,7 @@
 //! Survey: which projects pull without a login, and how often they build. Reads, and records nothing.
 
-use crate::domain::build::{Build, Project, ProjectName};
-use crate::domain::policy;
+use crate::domain::build::{AuthConfig, Build, Project, ProjectName};
+use crate::domain::policy::{self, Remedy};
 use crate::domain::survey::{self, Builds, Facts, Ground, Row};
 use crate::domain::watch::Watch;
 use crate::reconcile::{Book, Failure, Kind, Reconciler, Tick};
@@ -44,15 +44,36 @@ impl Reconciler {
         let names = self.names_of_policies(book, now).await?;
         let projects = self.read_all(book, &names, now, said).await;
         let builds = self.builds_in_lookback(book, now).await;
+        let auth_configs = self.auth_configs().await;
         let ground = Ground {
             scope: &self.scope,
             policies: &self.rules.policies,
             mode: self.rules.mode,
             history: book.history(&self.scope),
             images: &self.rules.images,
+            auth_configs: &auth_configs,
         };
         let rows = projects.iter().filter_map(|project| row(ground, project, builds.as_ref(), now)).collect();
         Ok(Surveyed { rows })
+    }
+
+    /// Whether the secrets of the policies that may set docker's variable hold its text. Each credential is asked about
+    /// once; what can't be known, for want of permission or of the secret, is said with the project's row.
+    async fn auth_configs(&self) -> BTreeMap<String, AuthConfig> {
+        let mut auth_configs = BTreeMap::new();
+        for policy in &self.rules.policies {
+            let credential = &policy.credential;
+            if !policy.later_phase.contains(&Remedy::DockerAuthVariable) || auth_configs.contains_key(&credential.name)
+            {
+                continue;
+            }
+            let answer = match self.secret_of(credential).await {
+                Ok(secret) => secret.auth_config,
+                Err(failure) => AuthConfig::Unknown(failure.detail),
+            };
+            auth_configs.insert(credential.name.clone(), answer);
+        }
+        auth_configs
     }
 
     /// The names that a policy may match. A later page that fails leaves those that were read.

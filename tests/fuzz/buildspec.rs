@@ -1,6 +1,7 @@
 //! What must hold for any bytes as a buildspec: shared by the fuzz target and the property tests.
 
 use unthrottled::domain::buildspec::login::{Login, Shell};
+use unthrottled::domain::buildspec::refusal::Refusal;
 use unthrottled::domain::buildspec::splice::Splice;
 use unthrottled::domain::buildspec::{Placement, place_login, take_back};
 
@@ -16,7 +17,13 @@ pub fn holds_for(bytes: &[u8]) {
             Placement::NotNeeded(spare) => is_inside(text, spare.line()),
             Placement::Refused(refusal) => {
                 assert!(!refusal.to_string().is_empty());
-                refusal.place().into_iter().for_each(|(line, _)| is_inside(text, line));
+                // Only where nothing is wrong, and docker is not used, there is no place to tell.
+                let is_silent = matches!(refusal, Refusal::NoDockerUse { calls: None, .. });
+                assert!(refusal.place().is_some() || is_silent, "{refusal}");
+                refusal.place().into_iter().for_each(|(line, column)| {
+                    is_inside(text, line);
+                    assert!(column >= 1, "{refusal}");
+                });
             }
         }
     }

@@ -108,12 +108,12 @@ async fn an_older_docker_and_an_unknown_image_are_left_alone() {
 
 #[tokio::test]
 async fn a_login_or_a_variable_of_the_projects_own_is_left_alone() {
-    // A patch for the buildspec would take the variable away from it.
+    // A patch for the buildspec would take the variable away from it, or doubles its login.
     let no_patch = "no_remedy: buildspec_login: ";
     let taken = [
-        ("DOCKERHUB_USERNAME", no_patch, "already_authenticated"),
-        ("DOCKER_PASSWORD", PATCH, "already_authenticated"),
-        ("DOCKER_AUTH_CONFIG", PATCH, "variable_taken"),
+        ("DOCKERHUB_USERNAME", no_patch, "variable_taken"),
+        ("DOCKER_PASSWORD", no_patch, "already_authenticated"),
+        ("DOCKER_AUTH_CONFIG", no_patch, "already_authenticated"),
     ];
     for (name, begin, word) in taken {
         let world = world();

@@ -11,8 +11,8 @@
 //! | inline, with a script that pulls | the repository | `docker_auth_variable`, verified; or patch, [`IN_A_SCRIPT`] |
 //! | override of a pipeline's action | the pipeline | `docker_auth_variable`, verified; or patch, [`BY_A_PIPELINE`] |
 //! | override of StartBuild | the caller | `docker_auth_variable`, verified; or reason, [`OVERRIDDEN`] |
-//! | batch list whose builds have their own files | the repository | `docker_auth_variable`, verified; or reason, [`BATCH_OF_OTHERS`] |
-//! | inline, and nothing but a batch | the repository | `docker_auth_variable`, verified; or reason, [`BATCH_OF_FILES`] |
+//! | batch list whose builds have their own files | the repository | `docker_auth_variable`, verified; or patch, [`BATCH_OF_OTHERS`] |
+//! | inline, and nothing but a batch | the repository | `docker_auth_variable`, verified; or patch, [`BATCH_OF_FILES`] |
 //! | a build image of a batch | the batch | reason, [`IMAGE_OF_A_BATCH`] |
 //! | job of a runner | the workflow | reason, [`OF_A_RUNNER`], [`IMAGE_OF_A_RUNNER`] |
 //!
@@ -36,9 +36,9 @@ const OVERRIDDEN: &str =
 const BY_A_PIPELINE: &str =
     "propose_patch: buildspec_login: a pipeline gave the build another buildspec than the project's (pipeline)";
 const BATCH_OF_OTHERS: &str =
-    "no_remedy: buildspec_login: the build ran with another buildspec than the project has now (build_differs)";
+    "propose_patch: buildspec_login: line 5: the batch gives its builds buildspecs of their own (batch_members)";
 const BATCH_OF_FILES: &str =
-    "no_remedy: buildspec_login: the build ran with another buildspec than the project has now (build_differs)";
+    "propose_patch: buildspec_login: line 5: the batch gives its builds buildspecs of their own (batch_members)";
 const IMAGE_OF_A_BATCH: &str =
     "no_remedy: registry_credential: members of a batch may take images that a credential breaks (batch)";
 const OF_A_RUNNER: &str = "no_remedy: buildspec_login: a runner's jobs bring their own commands, and run the buildspec only where their label asks for it (runner)";

@@ -8,6 +8,7 @@ use crate::domain::survey::{Builds, Facts, Ground};
 use crate::domain::testing::known_images;
 use crate::domain::testing::*;
 use insta::assert_snapshot;
+use std::collections::BTreeMap;
 
 const PULL: &str = "version: 0.2\nphases:\n  build:\n    commands:\n      - docker build -t app .\n";
 const MAKE: &str = "version: 0.2\nphases:\n  build:\n    commands:\n      - make image\n";
@@ -16,8 +17,9 @@ const LOGIN: &str =
 
 fn row(project: &Project, builds: Option<usize>) -> Row {
     let (history, policies) = (History::default(), [policy("services")]);
-    let ground =
-        Ground { scope: "prod-eu", policies: &policies, mode: Mode::Apply, history: &history, images: &known_images() };
+    let (images, auth_configs) = (&known_images(), &BTreeMap::new());
+    let (scope, mode, policies, history) = ("prod-eu", Mode::Apply, &policies, &history);
+    let ground = Ground { scope, policies, mode, history, images, auth_configs };
     let facts = Facts { project, builds: Builds::default() };
     let with_decision = |way: Way| {
         let decision = survey::decision(ground, project, &way, at(0));

@@ -6,6 +6,8 @@ use super::refusal::Hidden;
 use super::shell::{self, Call, Unreadable};
 use super::windows;
 use super::word::{Variables, Word};
+use aho_corasick::AhoCorasick;
+use std::sync::LazyLock;
 
 /// Wrappers within wrappers.
 const DEEPEST: usize = 8;
@@ -47,10 +49,17 @@ pub(super) enum Deed {
 
 /// Whether a command may pull, log in or set a variable: the others need no parsing.
 pub(super) fn is_worth_reading(script: &str) -> bool {
-    let lower = script.to_lowercase();
-    let assigns = lower.split_whitespace().next().is_some_and(|word| word == "export" || word.contains('='));
-    let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    assigns || has(&TOOLS) && has(&VERBS)
+    let assigns = script.split_whitespace().next().is_some_and(|word| word == "export" || word.contains('='));
+    let has = |words: &Option<AhoCorasick>| words.as_ref().is_none_or(|words| words.is_match(script));
+    assigns || has(&TOOLS_IN) && has(&VERBS_IN)
+}
+
+static TOOLS_IN: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| any_case(&TOOLS));
+static VERBS_IN: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| any_case(&VERBS));
+
+/// Finds any of these words in one pass: most commands are looked at for nothing else.
+fn any_case(words: &[&str]) -> Option<AhoCorasick> {
+    AhoCorasick::builder().ascii_case_insensitive(true).build(words).ok()
 }
 
 /// Whether it names docker anywhere, be it in a comment or a text.

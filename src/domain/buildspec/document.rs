@@ -7,6 +7,7 @@ use super::login::Shell;
 use super::refusal::{Refusal, Unsupported};
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StructureStyle};
 use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 /// More bytes than any text of 25,600 characters can have; a longer one is refused unread.
 const MOST_BYTES: usize = 4 * 25_600;
@@ -42,7 +43,7 @@ pub(super) struct Node {
 /// What a node is.
 pub(super) enum Kind {
     /// A text, as YAML reads it.
-    Scalar { text: String, style: ScalarStyle },
+    Scalar { text: Rc<str>, style: ScalarStyle },
     /// A list.
     List { style: StructureStyle, items: Vec<NodeId> },
     /// A mapping.
@@ -57,7 +58,7 @@ pub(super) enum Piece {
     List(StructureStyle),
     Map(StructureStyle),
     End,
-    Scalar(String, ScalarStyle),
+    Scalar(Rc<str>, ScalarStyle),
     Alias(usize),
 }
 
@@ -65,7 +66,7 @@ impl Document {
     /// Reads a text that must hold exactly one YAML document.
     pub(super) fn parse(text: &str) -> Result<Document, Refusal> {
         if text.len() > MOST_BYTES {
-            return Err(Refusal::TooLong { characters: text.chars().count() });
+            return Err(Refusal::too_long(text, super::MOST_CHARACTERS));
         }
         let options = granit_parser::options! {
             flow_nesting_limit: DEEPEST,
@@ -118,7 +119,7 @@ impl Document {
     pub(super) fn is_null(&self, id: NodeId) -> bool {
         match &self.node(id).kind {
             Kind::Scalar { text, style } => {
-                *style == ScalarStyle::Plain && matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL")
+                *style == ScalarStyle::Plain && matches!(&**text, "" | "~" | "null" | "Null" | "NULL")
             }
             Kind::Alias(None) => true,
             _ => false,
@@ -184,12 +185,9 @@ impl Builder {
     fn take(&mut self, event: Event<'_>, span: &Span) -> Result<(), Refusal> {
         match event {
             Event::Scalar(text, style, anchor, _) => {
-                let text = if span.byte_range().is_some_and(|range| range.is_empty()) && style == ScalarStyle::Plain {
-                    String::new()
-                } else {
-                    text.into_owned()
-                };
-                self.pieces.push(Piece::Scalar(text.clone(), style));
+                let is_empty = span.byte_range().is_some_and(|range| range.is_empty()) && style == ScalarStyle::Plain;
+                let text: Rc<str> = if is_empty { Rc::from("") } else { Rc::from(&*text) };
+                self.pieces.push(Piece::Scalar(Rc::clone(&text), style));
                 self.add(Kind::Scalar { text, style }, anchor, span)?;
             }
             Event::SequenceStart(style, anchor, _) => {
@@ -251,7 +249,7 @@ impl Builder {
 
     fn finish(self) -> Result<Document, Refusal> {
         Ok(Document {
-            root: self.root.ok_or(Refusal::NoPhases)?,
+            root: self.root.ok_or(Refusal::NoPhases { line: 1, column: 1 })?,
             nodes: self.nodes,
             comments: self.comments,
             pieces: self.pieces,

@@ -6,6 +6,7 @@ use super::quote;
 use super::refusal::{Refusal, Unsupported};
 use super::splice::Splice;
 use granit_parser::{ScalarStyle, StructureStyle};
+use std::rc::Rc;
 
 /// The insertion for this place, proven.
 pub(super) fn edit(
@@ -131,7 +132,7 @@ fn is_proven(before: &Document, after: &Document, place: Place, line: &str) -> b
         return false;
     }
     let (before, after) = (before.pieces(), after.pieces());
-    let command = |style| Piece::Scalar(line.to_string(), style);
+    let command = |style| Piece::Scalar(Rc::from(line), style);
     let same = before.iter().zip(after).take_while(|(before, after)| before == after).count();
     let added = match place {
         Place::AboveItem(_) => vec![command(ScalarStyle::Plain)],
@@ -145,9 +146,9 @@ fn is_proven(before: &Document, after: &Document, place: Place, line: &str) -> b
                 (StructureStyle::Block, ScalarStyle::Plain, ScalarStyle::Plain)
             };
             vec![
-                Piece::Scalar(name.to_string(), key),
+                Piece::Scalar(Rc::from(name), key),
                 Piece::Map(style),
-                Piece::Scalar("commands".to_string(), key),
+                Piece::Scalar(Rc::from("commands"), key),
                 Piece::List(style),
                 command(scalar),
                 Piece::End,
@@ -189,7 +190,7 @@ pub(super) fn is_undone(with: &str, without: &str, insert: &str) -> bool {
 
 fn is_login(piece: &Piece, insert: &str) -> bool {
     matches!(piece, Piece::Scalar(text, _) if text.contains("docker login")
-        && (insert.contains(text.as_str()) || insert.contains(&text.replace('"', "\\\""))))
+        && (insert.contains(&**text) || insert.contains(&text.replace('"', "\\\""))))
 }
 
 /// Whether one literal text has the login as one more line, and all else is the same.
@@ -201,7 +202,7 @@ fn is_one_more_line(before: &[Piece], after: &[Piece], at: usize, line: &str) ->
     };
     let added = format!("{line}\n");
     let is_added = new.match_indices(&added).any(|(start, _)| {
-        (start == 0 || new[..start].ends_with('\n')) && [&new[..start], &new[start + added.len()..]].concat() == *old
+        (start == 0 || new[..start].ends_with('\n')) && [&new[..start], &new[start + added.len()..]].concat() == **old
     });
     is_added && before[at + 1..] == after[at + 1..]
 }

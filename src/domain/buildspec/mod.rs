@@ -21,6 +21,7 @@ pub mod login;
 mod nesting;
 mod outline;
 mod place;
+mod plain;
 mod quick;
 mod quote;
 pub mod refusal;
@@ -126,7 +127,8 @@ fn find(text: &str, login: &Login) -> Result<Placement, Placement> {
     let splice = edit::edit(&document, text, place, &login.line()).map_err(Placement::Refused)?;
     let characters = text.chars().count() + splice.insert.chars().count();
     if characters > MOST_CHARACTERS {
-        return Err(Placement::Refused(Refusal::TooLong { characters }));
+        let after = splice.apply(text).unwrap_or_default();
+        return Err(Placement::Refused(Refusal::too_long(&after, MOST_CHARACTERS)));
     }
     Ok(Placement::Insert(splice))
 }

@@ -78,9 +78,9 @@ impl Outline<'_> {
     /// nowhere in a buildspec.
     pub(super) fn speaks_powershell(&self) -> bool {
         let items = self.phases.iter().flat_map(|phase| &phase.items);
-        items.into_iter().any(|item| {
+        items.into_iter().filter(|item| item.text.contains("$env:")).any(|item| {
             let program = item.text.split_whitespace().next().unwrap_or_default().to_lowercase();
-            item.text.contains("$env:") && !program.contains("pwsh") && !program.contains("powershell")
+            !program.contains("pwsh") && !program.contains("powershell")
         })
     }
 }
@@ -91,8 +91,7 @@ pub(super) fn outline(document: &Document) -> Result<Outline<'_>, Refusal> {
     let root = document.root();
     refuse_misplaced(document, root)?;
     let Some(phases_node) = document.get(root, "phases").filter(|node| !document.entries(*node).is_empty()) else {
-        let batch = document.get(root, "batch").is_some_and(|batch| !document.is_null(batch));
-        return Err(if batch { Refusal::BatchOnly } else { Refusal::NoPhases });
+        return Err(without_phases(document));
     };
     let env = document.get(root, "env");
     let default_user = user(document, root).unwrap_or("root");
@@ -103,7 +102,8 @@ pub(super) fn outline(document: &Document) -> Result<Outline<'_>, Refusal> {
         }
     }
     if phases.is_empty() {
-        return Err(Refusal::NoPhases);
+        let (line, column) = spot(document, phases_node);
+        return Err(Refusal::NoPhases { line, column });
     }
     Ok(Outline {
         docker_runtime: docker_runtime(document, phases_node),
@@ -112,6 +112,17 @@ pub(super) fn outline(document: &Document) -> Result<Outline<'_>, Refusal> {
         shell: shell(document, env)?,
         variables: env.map(|env| variables(document, env)).unwrap_or_default(),
     })
+}
+
+/// What a text without phases is: a batch, or no buildspec.
+fn without_phases(document: &Document) -> Refusal {
+    let root = document.root();
+    if let Some((key, _)) = document.entry(root, "batch").filter(|(_, batch)| !document.is_null(*batch)) {
+        let (line, column) = spot(document, key);
+        return Refusal::BatchOnly { line, column };
+    }
+    let (line, column) = spot(document, document.entry(root, "phases").map_or(root, |(key, _)| key));
+    Refusal::NoPhases { line, column }
 }
 
 fn refuse_duplicates(document: &Document) -> Result<(), Refusal> {

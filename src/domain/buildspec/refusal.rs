@@ -33,7 +33,12 @@ pub enum Refusal {
         column: usize,
     },
     /// There is no `phases` with phases in it.
-    NoPhases,
+    NoPhases {
+        /// What stands in its place.
+        line: usize,
+        /// What stands in its place.
+        column: usize,
+    },
     /// A phase stands beside `phases` and not below it.
     PhaseAtTopLevel {
         /// The phase's name.
@@ -59,6 +64,10 @@ pub enum Refusal {
     TooLong {
         /// Characters after the edit.
         characters: usize,
+        /// Where the limit is crossed.
+        line: usize,
+        /// Where the limit is crossed.
+        column: usize,
     },
     /// No command uses docker, as far as can be seen.
     NoDockerUse {
@@ -102,7 +111,12 @@ pub enum Refusal {
         column: usize,
     },
     /// Only a batch: the commands are in the buildspecs that it names.
-    BatchOnly,
+    BatchOnly {
+        /// The batch.
+        line: usize,
+        /// The batch.
+        column: usize,
+    },
     /// A command that speaks of docker is not to be read as a shell command.
     UnreadableCommand {
         /// The command.
@@ -163,6 +177,8 @@ pub enum Unsupported {
     Shell,
     /// podman or buildah, which have a login of their own.
     OwnLogin,
+    /// Docker keeps its logins in a store that takes none from `docker login`: the one for ECR.
+    CredentialStore,
     /// The first pull is in `finally`, behind commands that use docker, too.
     Finally,
     /// A layout for which the edit could not be proven to change nothing else.
@@ -170,6 +186,15 @@ pub enum Unsupported {
 }
 
 impl Refusal {
+    /// Of a text that is too long, with the place of its first character over the limit.
+    pub(super) fn too_long(text: &str, most: usize) -> Refusal {
+        let (mut line, mut column) = (1, 1);
+        for c in text.chars().take(most) {
+            (line, column) = if c == '\n' { (line + 1, 1) } else { (line, column + 1) };
+        }
+        Refusal::TooLong { characters: text.chars().count(), line, column }
+    }
+
     /// Where in the text the reason stands, if it stands somewhere: line and column.
     pub fn place(&self) -> Option<(usize, usize)> {
         use Refusal::*;
@@ -185,9 +210,11 @@ impl Refusal {
             | InsideScript { line, column, .. }
             | UnknownRegistryLogin { line, column }
             | UnreadableCommand { line, column }
+            | NoPhases { line, column }
+            | TooLong { line, column, .. }
+            | BatchOnly { line, column }
             | NotSupported { line, column, .. } => Some((*line, *column)),
             NoDockerUse { line, .. } => line.map(|line| (line, 1)),
-            NoPhases | TooLong { .. } | BatchOnly => None,
         }
     }
 
@@ -198,7 +225,7 @@ impl Refusal {
             NotYaml { .. } => "not_yaml",
             Template { .. } => "template",
             DuplicateKey { .. } => "duplicate_key",
-            NoPhases => "no_phases",
+            NoPhases { .. } => "no_phases",
             PhaseAtTopLevel { .. } => "phase_at_top_level",
             CommandsMisplaced { .. } => "commands_misplaced",
             CommandIsMapping { .. } => "command_is_mapping",
@@ -208,7 +235,7 @@ impl Refusal {
             VariableInUse { .. } => "variable_in_use",
             InsideScript { .. } => "inside_script",
             UnknownRegistryLogin { .. } => "unknown_registry_login",
-            BatchOnly => "batch_only",
+            BatchOnly { .. } => "batch_only",
             UnreadableCommand { .. } => "unreadable_command",
             NotSupported { .. } => "not_supported",
         }
@@ -233,13 +260,13 @@ impl Refusal {
                 format!("the text is a template ({what}): edit it by hand, escaped as its language asks")
             }
             Refusal::DuplicateKey { .. } => "a key stands twice in the same mapping".to_string(),
-            Refusal::NoPhases => "the buildspec has no phases".to_string(),
+            Refusal::NoPhases { .. } => "the buildspec has no phases".to_string(),
             Refusal::PhaseAtTopLevel { .. } => "a phase stands beside `phases` and not below it".to_string(),
             Refusal::CommandsMisplaced { .. } => "`commands` stands where CodeBuild does not look for it".to_string(),
             Refusal::CommandIsMapping { .. } => {
                 "a command is no string for YAML: quote what has a colon and a blank in it".to_string()
             }
-            Refusal::TooLong { characters } => {
+            Refusal::TooLong { characters, .. } => {
                 format!("with the login it has {characters} characters, more than CodeBuild's limit of 25,600")
             }
             Refusal::NoDockerUse { calls: None, .. } => "no command uses docker".to_string(),
@@ -256,7 +283,9 @@ impl Refusal {
             Refusal::UnknownRegistryLogin { .. } => {
                 "it logs in to a registry whose name only the build knows; it may be Docker Hub".to_string()
             }
-            Refusal::BatchOnly => "it only lists batch builds: edit the buildspecs that the batch names".to_string(),
+            Refusal::BatchOnly { .. } => {
+                "it only lists batch builds: edit the buildspecs that the batch names".to_string()
+            }
             Refusal::UnreadableCommand { .. } => {
                 "a command that speaks of docker can't be read as shell language".to_string()
             }
@@ -295,6 +324,9 @@ impl fmt::Display for Unsupported {
             Unsupported::TooDeep => "the text is nested deeper than can be read here",
             Unsupported::Shell => "`env.shell` names a shell for which no login is known",
             Unsupported::OwnLogin => "images are pulled by podman or buildah, which have a login of their own",
+            Unsupported::CredentialStore => {
+                "docker's `credsStore` is the helper for ECR, which takes no other login: name it under `credHelpers`"
+            }
             Unsupported::Finally => "the first pull is in `finally`, which is no place for a login",
             Unsupported::Unproven => "the edit could not be proven to leave everything else as it is",
         })
@@ -309,10 +341,10 @@ mod tests {
     fn the_tag_is_the_one_of_the_ledger() {
         let (line, column) = (3, 7);
         for refusal in [
-            Refusal::NoPhases,
-            Refusal::BatchOnly,
+            Refusal::NoPhases { line, column },
+            Refusal::BatchOnly { line, column },
             Refusal::DuplicateKey { line, column },
-            Refusal::TooLong { characters: 26_000 },
+            Refusal::TooLong { characters: 26_000, line, column },
             Refusal::HiddenDockerUse { line, column, calls: Hidden::Make },
         ] {
             let json = serde_json::to_value(&refusal).unwrap();
@@ -325,6 +357,7 @@ mod tests {
     fn a_refusal_says_where_and_why() {
         let refusal = Refusal::VariableInUse { name: "A".to_string(), line: 3, column: 7 };
         assert_eq!(refusal.to_string(), "line 3, column 7: the buildspec already gives `A` a value of its own");
-        assert_eq!(Refusal::NoPhases.to_string(), "the buildspec has no phases");
+        let silent = Refusal::NoDockerUse { calls: None, line: None };
+        assert_eq!(silent.to_string(), "no command uses docker");
     }
 }

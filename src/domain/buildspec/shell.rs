@@ -4,6 +4,7 @@
 //! are for the shell, and a word in a comment or in an `echo` is no command.
 
 use super::nesting::is_too_nested;
+use super::plain;
 use super::quick;
 use super::statements;
 use super::word::{Part, Word};
@@ -46,6 +47,11 @@ pub(super) fn parse(script: &str) -> Result<Vec<Call>, Unreadable> {
 
 /// The commands of those statements of a script that are worth reading or set a variable.
 pub(super) fn read_worth(script: &str, is_worth: &dyn Fn(&str) -> bool) -> Result<Vec<Call>, Unreadable> {
+    // One plain command, as most items are; then plain statements.
+    let plain = quick::command(script).map(|call| vec![call]).or_else(|| plain::commands(script, is_worth));
+    if let Some(calls) = plain {
+        return Ok(calls);
+    }
     let program = statements::worth(script, is_worth)
         .filter(|_| !is_too_nested(script))
         .and_then(|tokens| brush_parser::parse_tokens(&tokens, &ParserOptions::default()).ok());

@@ -3,8 +3,9 @@
 use super::command;
 use super::document::Document;
 use super::login::{Login, Shell};
-use super::outline::{self, Outline};
+use super::outline::{self, Item, Outline, PHASES, Phase};
 use super::refusal::{Hidden, Refusal, Unsupported};
+use super::splice::Splice;
 use super::walk;
 use super::{Placement, Spare};
 
@@ -43,6 +44,20 @@ pub fn sight(text: &str, shell: Shell) -> Sight {
         Ok(look(&document, &outline, shell))
     });
     looked.unwrap_or_else(Sight::Unreadable)
+}
+
+/// The first script or make target with something to do with images that runs before the login which this splice puts
+/// in, and its line: what it pulls, it pulls without one.
+pub fn called_before(text: &str, login: &Login, splice: &Splice) -> Option<(usize, Hidden)> {
+    let document = Document::parse(text).ok()?;
+    let outline = outline::outline(&document).ok()?;
+    let shell = outline.shell.unwrap_or(login.shell);
+    let phase_of = |name: &str| PHASES.iter().position(|phase| *phase == name);
+    let login_at = (phase_of(&splice.phase), splice.line);
+    let line_of = |item: &Item<'_>| outline::spot(&document, item.node).0;
+    let is_before = |phase: &Phase<'_>, item: &Item<'_>| (phase_of(phase.name), line_of(item)) < login_at;
+    let (item, calls) = walk::call_of_images(&outline, shell, is_before)?;
+    Some((line_of(item), calls))
 }
 
 fn look(document: &Document, outline: &Outline<'_>, shell: Shell) -> Sight {
@@ -118,6 +133,18 @@ mod tests {
     #[case("      - export DOCKERHUB_USERNAME=me\n      - docker build .\n", pulls(6, "docker build ."))]
     fn what_a_buildspec_shows(#[case] commands: &str, #[case] seen: Sight) {
         assert_eq!(of(commands), seen);
+    }
+
+    #[rstest]
+    #[case("      - ./docker/build.sh\n      - docker run alpine\n", Some((5, Hidden::Script)))]
+    #[case("      - make push-image\n      - docker run alpine\n", Some((5, Hidden::Make)))]
+    #[case("      - docker run alpine\n      - ./docker/build.sh\n", None)]
+    #[case("      - ./test.sh\n      - docker run alpine\n", None)]
+    fn what_may_pull_before_the_login_is_named(#[case] commands: &str, #[case] called: Option<(usize, Hidden)>) {
+        let text = format!("version: 0.2\nphases:\n  build:\n    commands:\n{commands}");
+        let login = Login::default();
+        let Placement::Insert(splice) = super::super::place_login(&text, &login) else { panic!("no edit") };
+        assert_eq!(called_before(&text, &login, &splice), called);
     }
 
     #[test]

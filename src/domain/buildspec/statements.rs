@@ -41,7 +41,8 @@ fn keep(statement: &[Token], is_worth: &dyn Fn(&str) -> bool, kept: &mut Vec<Tok
     }
 }
 
-fn is_assignment(word: &str) -> bool {
+/// Whether a word gives a variable or an element of an array a value.
+pub(super) fn is_assignment(word: &str) -> bool {
     word.split_once('=').is_some_and(|(name, _)| {
         let name = name.trim_end_matches('+');
         !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "_[]$@*".contains(c))

@@ -3,8 +3,8 @@
 use super::command::{self, Deed};
 use super::docker::{Action, Registry};
 use super::document::Document;
-use super::login::Login;
-use super::outline::{self, Item, Outline, Spot};
+use super::login::{Login, Shell};
+use super::outline::{self, Item, Outline, Phase, Spot};
 use super::refusal::{Hidden, Inside, Refusal, Unsupported};
 use super::word::{Variables, Word};
 use super::{Placement, Spare};
@@ -28,6 +28,10 @@ pub(super) fn first_pull(document: &Document, outline: &Outline<'_>, login: &Log
     };
     if let Some((line, column)) = walk.unknown_login {
         return Err(Placement::Refused(Refusal::UnknownRegistryLogin { line, column }));
+    }
+    if let Some((line, column)) = walk.no_store {
+        let what = Unsupported::CredentialStore;
+        return Err(Placement::Refused(Refusal::NotSupported { line, column, what }));
     }
     if let Some((name, (line, column))) = walk.variable_in_use {
         return Err(Placement::Refused(Refusal::VariableInUse { name, line, column }));
@@ -71,6 +75,8 @@ struct Walk<'a> {
     /// The first that pulls from another registry only, and the first that pulls by other means.
     elsewhere: Option<Spot>,
     own_pull: Option<Spot>,
+    /// Where docker is given a store that refuses a login to Docker Hub.
+    no_store: Option<Spot>,
 }
 
 impl<'a> Walk<'a> {
@@ -99,6 +105,7 @@ impl<'a> Walk<'a> {
             variable_in_use,
             elsewhere: None,
             own_pull: None,
+            no_store: None,
         }
     }
 
@@ -116,6 +123,9 @@ impl<'a> Walk<'a> {
                 }
                 if writes_hub_credentials(item.text) {
                     self.logged_in = Some((phase_at, item_at));
+                }
+                if stores_in_ecrs_helper(item.text) {
+                    self.no_store.get_or_insert(outline::spot(self.document, item.node));
                 }
                 if command::is_worth_reading(item.text) || names_variables_of(self.login, item.text) {
                     self.item((phase_at, item_at), item)?;
@@ -172,6 +182,8 @@ impl<'a> Walk<'a> {
                 } else {
                     self.needed = true;
                     self.hub_pull = Some(at);
+                    self.anchor = self.anchor.filter(|first| self.is_same_user(first.phase, phase));
+                    self.anchor.get_or_insert(Pull { phase, item, inside: *inside });
                 }
             }
             Action::Login(Registry::Hub) => self.logged_in = Some(at),
@@ -199,8 +211,12 @@ impl<'a> Walk<'a> {
     /// The login in force, if the phase runs as the user who logged in.
     fn already_for(&self, phase: usize) -> Option<Placement> {
         let (login_phase, _) = self.logged_in?;
-        let same = self.outline.phases[login_phase].user == self.outline.phases[phase].user;
-        self.already().filter(|_| same)
+        self.already().filter(|_| self.is_same_user(login_phase, phase))
+    }
+
+    /// Whether a login in one phase is there in the other: it is kept in the user's home.
+    fn is_same_user(&self, one: usize, other: usize) -> bool {
+        self.outline.phases[one].user == self.outline.phases[other].user
     }
 
     fn already(&self) -> Option<Placement> {
@@ -220,7 +236,11 @@ impl<'a> Walk<'a> {
             return Placement::Refused(Refusal::NotSupported { line, column, what });
         }
         if let Some((line, _)) = self.elsewhere {
-            return Placement::NotNeeded(Spare::OtherRegistries { line });
+            // What it runs may be what a script has built.
+            return match self.builds_out_of_sight() {
+                Some(((line, column), calls)) => Placement::Refused(Refusal::HiddenDockerUse { line, column, calls }),
+                None => Placement::NotNeeded(Spare::OtherRegistries { line }),
+            };
         }
         match self.out_of_sight() {
             (Some(_), Some(((line, column), calls))) => {
@@ -232,6 +252,12 @@ impl<'a> Walk<'a> {
                 line: hidden.map(|((line, _), _)| line),
             }),
         }
+    }
+
+    /// The first call of a script that has to do with images, by its name or arguments.
+    fn builds_out_of_sight(&self) -> Option<(Spot, Hidden)> {
+        let (item, calls) = call_of_images(self.outline, self.login.shell, |_, _| true)?;
+        Some((outline::spot(self.document, item.node), calls))
     }
 
     /// The first sign that docker is used, and the first call of something that can't be seen.
@@ -256,6 +282,35 @@ impl<'a> Walk<'a> {
         }
         (uses, hidden)
     }
+}
+
+/// The first command of those asked for that calls a script or a make target which has to do with images, by its name or
+/// arguments.
+pub(super) fn call_of_images<'a>(
+    outline: &'a Outline<'a>,
+    shell: Shell,
+    asked_for: impl Fn(&Phase<'_>, &Item<'_>) -> bool,
+) -> Option<(&'a Item<'a>, Hidden)> {
+    let items = outline.phases.iter().flat_map(|phase| phase.items.iter().map(move |item| (phase, item)));
+    let mut asked = items.filter(|(phase, item)| speaks_of_images(item.text) && asked_for(phase, item));
+    asked.find_map(|(_, item)| {
+        let deeds = command::deeds(item.text, shell, &mut Variables::default(), None).ok()?;
+        let calls = deeds.into_iter().find_map(|deed| match deed {
+            Deed::Does(Action::Calls(calls @ (Hidden::Script | Hidden::Make))) => Some(calls),
+            Deed::Sets(_) | Deed::Does(_) => None,
+        })?;
+        Some((item, calls))
+    })
+}
+
+fn speaks_of_images(text: &str) -> bool {
+    let lower = text.to_lowercase();
+    ["docker", "image", "container", "compose"].iter().any(|word| lower.contains(word))
+}
+
+/// Whether a command makes ECR's helper the store of all logins; it refuses to store any.
+fn stores_in_ecrs_helper(text: &str) -> bool {
+    text.contains("credsStore") && text.contains("ecr-login")
 }
 
 fn names_variables_of(login: &Login, text: &str) -> bool {

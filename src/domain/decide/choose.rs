@@ -77,10 +77,12 @@ pub fn first_plan(
             Err(why) => refusals.push((remedy, why)),
         }
     }
-    if refusals.iter().any(|(_, why)| why.is_for_owner())
-        && let Ok(patch) = patch(case, policy, site, means, &refusals)
-    {
-        return Err(Judgement::ForOwner { patch: Box::new(patch) });
+    if refusals.iter().any(|(_, why)| why.is_for_owner()) {
+        match patch(case, policy, site, means, &refusals) {
+            Ok(patch) => return Err(Judgement::ForOwner { patch: Box::new(patch) }),
+            Err(why) if refusals.iter().all(|(_, said)| *said != why) => refusals.push((Remedy::ProposePatch, why)),
+            Err(_) => (),
+        }
     }
     Err(left(LeaveReason::NoRemedy, &refused(&refusals)))
 }

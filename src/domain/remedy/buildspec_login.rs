@@ -1,8 +1,8 @@
 //! `buildspec_login`: the project's inline buildspec logs in before the first docker use, with two variables that come
 //! from the secret.
 
-use crate::domain::build::{Buildspec, Environment, VariableSource};
-use crate::domain::buildspec::batch;
+use crate::domain::build::{Build, Buildspec, Environment, Project, VariableSource};
+use crate::domain::buildspec::batch::{self, OwnOfMembers};
 use crate::domain::buildspec::login::{Login, Shell};
 use crate::domain::buildspec::splice::Digest;
 use crate::domain::buildspec::{Placement, place_login};
@@ -14,6 +14,9 @@ pub fn edits(material: Material<'_>) -> Result<Vec<Edit>, Inapplicable> {
     let Material { build, project, .. } = material;
     if project.is_runner {
         return Err(Inapplicable::RunnerCommands);
+    }
+    if let Some(own) = own_of_member(build, project) {
+        return Err(Inapplicable::BatchMembers(own));
     }
     // What the build ran is what was throttled: an edit of another buildspec would cure nothing.
     if build.buildspec != project.buildspec {
@@ -46,6 +49,14 @@ pub fn edits(material: Material<'_>) -> Result<Vec<Edit>, Inapplicable> {
         Placement::AlreadyLoggedIn { .. } => Err(Inapplicable::LoggedInAlready),
         Placement::NotNeeded(spare) => Err(Inapplicable::NotNeeded(spare.to_string())),
         Placement::Refused(refusal) => Err(Inapplicable::Buildspec(refusal)),
+    }
+}
+
+/// What the project's batch gave the build in place of the project's own text: a file by its name.
+fn own_of_member(build: &Build, project: &Project) -> Option<OwnOfMembers> {
+    match (&build.batch, &build.buildspec, &project.buildspec) {
+        (Some(_), Buildspec::Elsewhere(_), Buildspec::Inline(text)) => batch::own_of_members(text),
+        _ => None,
     }
 }
 

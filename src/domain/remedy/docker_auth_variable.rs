@@ -6,14 +6,14 @@
 //! account would be refused. So where such a login is known or likely, nothing is changed; and where one shows up later,
 //! the refusal is what [`crate::domain::verdict`] takes the remedy back for.
 
-use crate::domain::build::{AuthConfig, Build, Buildspec, Environment, Project};
+use crate::domain::build::{AuthConfig, Build, Buildspec, Project};
 use crate::domain::buildspec::clients::{self, Clients};
 use crate::domain::buildspec::login::Shell;
 use crate::domain::buildspec::refusal::Refusal;
 use crate::domain::change::Edit;
 use crate::domain::classify::Diagnosis;
 use crate::domain::images::Reads;
-use crate::domain::remedy::{Inapplicable, Material};
+use crate::domain::remedy::{Inapplicable, Material, own_login};
 
 /// The variable that docker reads.
 pub const VARIABLE: &str = "DOCKER_AUTH_CONFIG";
@@ -56,20 +56,21 @@ pub fn edits(material: Material<'_>) -> Result<Vec<Edit>, Inapplicable> {
     if [environment, &project.environment].iter().any(|environment| environment.variable(VARIABLE).is_some()) {
         return Err(Inapplicable::VariableTaken(VARIABLE.to_string()));
     }
-    own_login(build, project)?;
+    no_own_login(build, project)?;
     only_docker(diagnosis)?;
     match &secret.auth_config {
         AuthConfig::Usable => (),
         AuthConfig::Unusable(why) => {
             return Err(Inapplicable::AuthConfig { key: credential.auth_config_key.clone(), why: why.clone() });
         }
+        AuthConfig::Unknown(why) => return Err(Inapplicable::AuthConfigUnknown(why.clone())),
     }
     let reference = format!("{}:{}", secret.arn, credential.auth_config_key);
     Ok(vec![Edit::Variable { name: VARIABLE.to_string(), reference }])
 }
 
 /// Refuses where the build logs in to Docker Hub itself, as far as the buildspec and the names of variables tell.
-fn own_login(build: &Build, project: &Project) -> Result<(), Inapplicable> {
+fn no_own_login(build: &Build, project: &Project) -> Result<(), Inapplicable> {
     for text in [&build.buildspec, &project.buildspec].into_iter().filter_map(inline) {
         match clients::clients(text, Shell::Sh) {
             Ok(Clients { mirror: Some(line), .. }) => return Err(Inapplicable::MirrorSetUp(line)),
@@ -78,12 +79,11 @@ fn own_login(build: &Build, project: &Project) -> Result<(), Inapplicable> {
                 return Err(Inapplicable::OtherClient(tool));
             }
             // The commands are in the buildspecs that the batch names.
-            Ok(_) | Err(Refusal::BatchOnly) => (),
+            Ok(_) | Err(Refusal::BatchOnly { .. }) => (),
             Err(refusal) => return Err(Inapplicable::Buildspec(refusal)),
         }
     }
-    let name = [&build.environment, &project.environment].into_iter().find_map(login_variable);
-    name.map_or(Ok(()), |name| Err(Inapplicable::LoginLikely(name.to_string())))
+    own_login::by_variables(build, project, &[])
 }
 
 fn inline(buildspec: &Buildspec) -> Option<&str> {
@@ -91,33 +91,6 @@ fn inline(buildspec: &Buildspec) -> Option<&str> {
         Buildspec::Inline(text) => Some(text),
         Buildspec::Elsewhere(_) => None,
     }
-}
-
-/// A variable whose name tells of a login to Docker Hub: `DOCKERHUB_USERNAME`, `DOCKER_PASSWORD`.
-fn login_variable(environment: &Environment) -> Option<&str> {
-    const HUB: [&str; 4] = ["DOCKER", "DOCKERHUB", "DOCKERIO", "HUB"];
-    const LOGIN: [&str; 13] = [
-        "USER",
-        "USERNAME",
-        "PASS",
-        "PASSWD",
-        "PASSWORD",
-        "PWD",
-        "TOKEN",
-        "PAT",
-        "LOGIN",
-        "CRED",
-        "CREDS",
-        "CREDENTIALS",
-        "AUTH",
-    ];
-    let tells = |name: &&str| {
-        let upper = name.to_ascii_uppercase();
-        let words: Vec<&str> = upper.split(|c: char| !c.is_ascii_alphanumeric()).collect();
-        let has = |list: &[&str]| words.iter().any(|word| list.contains(word));
-        has(&HUB) && has(&LOGIN) && !has(&["ECR", "GHCR", "GITHUB", "GITLAB", "QUAY", "ARTIFACTORY", "NEXUS", "HARBOR"])
-    };
-    environment.variables.iter().map(|variable| variable.name.as_str()).find(tells)
 }
 
 /// Refuses where the refusal itself was printed by a client that does not read the variable.
@@ -208,15 +181,6 @@ mod tests {
     fn it_does_not_apply(#[case] project: Project, #[case] word: &str) {
         let why = of(&project).unwrap_err();
         assert_eq!(why.word(), word, "{why}");
-    }
-
-    #[rstest]
-    #[case("GITHUB_TOKEN")]
-    #[case("DOCKER_IMAGE")]
-    #[case("ECR_DOCKER_PASSWORD")]
-    #[case("DB_PASSWORD")]
-    fn other_variables_tell_of_no_login(#[case] name: &str) {
-        assert!(of(&api().plain_variable(name)).is_ok(), "{name}");
     }
 
     #[rstest]

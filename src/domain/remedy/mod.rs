@@ -7,6 +7,7 @@ mod buildspec_login;
 pub mod docker_auth_variable;
 pub(crate) mod grant;
 pub mod mirror_image;
+mod own_login;
 pub(crate) mod propose_patch;
 mod registry_credential;
 mod words;
@@ -103,6 +104,8 @@ pub enum Inapplicable {
     MirrorSetUp(usize),
     /// It is not known whether the steps of a runner's job get the project's variables.
     RunnerSteps,
+    /// It is not known whether the secret has a text for `DOCKER_AUTH_CONFIG`: why.
+    AuthConfigUnknown(String),
     /// The secret has no text for `DOCKER_AUTH_CONFIG` that docker would take.
     AuthConfig {
         /// The key that should hold it.
@@ -161,6 +164,24 @@ impl Remedy {
 }
 
 impl Inapplicable {
+    /// Whether commands that nobody read may log in, so that what else tells of a login counts.
+    fn leaves_commands_unread(&self) -> bool {
+        matches!(
+            self,
+            Inapplicable::BuildspecElsewhere(_)
+                | Inapplicable::Pipeline
+                | Inapplicable::BatchMembers(_)
+                | Inapplicable::Unrepresentable(_)
+                | Inapplicable::Buildspec(
+                    Refusal::HiddenDockerUse { .. }
+                        | Refusal::NoDockerUse { .. }
+                        | Refusal::BatchOnly { .. }
+                        | Refusal::UnknownRegistryLogin { .. }
+                        | Refusal::UnreadableCommand { .. }
+                )
+        )
+    }
+
     /// Whether the project's owner can make the change that we may not: its place is not ours, or can't be edited safely
     /// by a program.
     pub fn is_for_owner(&self) -> bool {
@@ -191,6 +212,7 @@ impl Inapplicable {
             | Inapplicable::DockerVersionUnknown(_)
             | Inapplicable::DockerTooOld { .. }
             | Inapplicable::OtherClient(_)
+            | Inapplicable::AuthConfigUnknown(_)
             | Inapplicable::AuthConfig { .. }
             | Inapplicable::NoSecret
             | Inapplicable::NoMirror(_)

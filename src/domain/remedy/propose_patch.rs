@@ -1,7 +1,7 @@
 //! `propose_patch`: nothing is changed; the owner gets what another remedy would change, or would if the buildspec were
 //! the project's.
 
-use super::{Inapplicable, Material, buildspec_login, grant, registry_credential};
+use super::{Inapplicable, Material, buildspec_login, grant, own_login, registry_credential};
 use crate::domain::buildspec::login::Login;
 use crate::domain::change::Change;
 use crate::domain::classify::Site;
@@ -32,10 +32,12 @@ pub fn ingredients(material: Material<'_>, site: Site) -> Result<Ingredients, In
             Ok(edits) => (edits, None),
             // A runner ignores the commands of any buildspec.
             Err(_) if material.project.is_runner => return Err(Inapplicable::Runner),
-            Err(why) if why.is_for_owner() => (
-                buildspec_login::variables(material, &material.project.environment)?,
-                Some(buildspec_login::login(material)?),
-            ),
+            Err(why) if why.is_for_owner() => {
+                let login = buildspec_login::login(material)?;
+                let variables = buildspec_login::variables(material, &material.project.environment)?;
+                speaks_against(material, &why, &login)?;
+                (variables, Some(login))
+            }
             Err(why) => return Err(why),
         },
     };
@@ -44,4 +46,15 @@ pub fn ingredients(material: Material<'_>, site: Site) -> Result<Ingredients, In
         changes.push(Change::Project { edits });
     }
     Ok(Ingredients { changes, login })
+}
+
+/// A login or a mirror that is there already, or likely is.
+fn speaks_against(material: Material<'_>, why: &Inapplicable, login: &Login) -> Result<(), Inapplicable> {
+    let Material { build, project, credential, .. } = material;
+    own_login::by_commands(build, login)?;
+    if !why.leaves_commands_unread() {
+        return Ok(());
+    }
+    // What the patch itself brings may be there in part.
+    own_login::by_variables(build, project, &[&credential.username_variable, &credential.password_variable])
 }

@@ -28,6 +28,7 @@ impl Inapplicable {
             Inapplicable::DockerVersionUnknown(_) => "docker_version_unknown",
             Inapplicable::DockerTooOld { .. } => "docker_too_old",
             Inapplicable::OtherClient(_) => "other_client",
+            Inapplicable::AuthConfigUnknown(_) => "auth_config_unknown",
             Inapplicable::AuthConfig { .. } => "auth_config_unusable",
             Inapplicable::NoSecret => "no_secret",
             Inapplicable::NoMirror(_) => "no_mirror",
@@ -86,11 +87,14 @@ impl fmt::Display for Inapplicable {
             }
             Inapplicable::LoginLikely(name) => write!(
                 f,
-                "the variable `{name}` tells of a Docker Hub login of the project's own, which DOCKER_AUTH_CONFIG would hide"
+                "the variable `{name}` tells of a Docker Hub login of the project's own, which must come before the first pull"
             ),
             Inapplicable::MirrorSetUp(line) => write!(f, "line {line} of the buildspec sets up a mirror of Docker Hub"),
             Inapplicable::RunnerSteps => {
                 write!(f, "it is not known whether the steps of a runner's job get the project's variables")
+            }
+            Inapplicable::AuthConfigUnknown(why) => {
+                write!(f, "it is not known whether the secret holds a text for DOCKER_AUTH_CONFIG: {why}")
             }
             Inapplicable::AuthConfig { key, why } => {
                 write!(

@@ -11,6 +11,7 @@ use crate::domain::history::{Detected, History};
 use crate::domain::images::KnownImages;
 use crate::domain::policy::{Mode, Policy};
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 
 /// What the decision rests on beside the project.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +26,8 @@ pub struct Ground<'a> {
     pub history: &'a History,
     /// What is known of images beforehand.
     pub images: &'a KnownImages,
+    /// Whether the secrets hold a text for `DOCKER_AUTH_CONFIG`, by the names of the credentials that were asked about.
+    pub auth_configs: &'a BTreeMap<String, AuthConfig>,
 }
 
 /// What would be done about a refused pull; none where a login is used already.
@@ -42,7 +45,7 @@ pub fn decision(ground: Ground<'_>, project: &Project, way: &Way, now: Timestamp
     let Some(name) = project.role() else {
         return Some(Decision::Judge(decide::without_role("the project has no service role")));
     };
-    let (role, secret) = (unread_role(name), unread_secret(policy));
+    let (role, secret) = (unread_role(name), unread_secret(policy, ground.auth_configs));
     let means = Means { role: &role, secret: Ok(&secret), matched: usize::MAX, images: ground.images };
     Some(match decide::first_plan(case, policy, site, means, now) {
         Err(judgement) => Decision::Judge(judgement),
@@ -59,9 +62,11 @@ fn unread_role(name: RoleName) -> Role {
     Role { name, path: "/".to_string(), inline: Vec::new() }
 }
 
-/// The secret as the settings name it.
-fn unread_secret(policy: &Policy) -> Secret {
-    Secret { arn: SecretArn::new(policy.credential.secret.clone()), key: None, auth_config: AuthConfig::Usable }
+/// The secret as the settings name it. What nobody asked about is not assumed.
+fn unread_secret(policy: &Policy, auth_configs: &BTreeMap<String, AuthConfig>) -> Secret {
+    let known = auth_configs.get(&policy.credential.name).cloned();
+    let auth_config = known.unwrap_or_else(|| AuthConfig::Unknown("it was not looked at".to_string()));
+    Secret { arn: SecretArn::new(policy.credential.secret.clone()), key: None, auth_config }
 }
 
 /// A build of the project as it is now.

@@ -1,7 +1,7 @@
 //! What a project shows, and what would be done about it.
 
 use super::*;
-use crate::domain::build::{Build, Buildspec, BuildspecPlace, Project};
+use crate::domain::build::{AuthConfig, Build, Buildspec, BuildspecPlace, Project};
 use crate::domain::decide::{Judgement, LeaveReason};
 use crate::domain::history::History;
 use crate::domain::policy::{Mode, Policy, Remedy};
@@ -46,7 +46,7 @@ fn quiet(image: &str) -> Project {
 )]
 #[case(
     quiet(OWN).buildspec("version: 0.2\nbatch:\n  build-list:\n    - identifier: a\n      buildspec: a.yml\n"),
-    &["DockerClient NotReadable it only lists batch builds: edit the buildspecs that the batch names"]
+    &["DockerClient NotReadable line 2, column 1: it only lists batch builds: edit the buildspecs that the batch names"]
 )]
 #[case(
     quiet(OWN).buildspec(&format!("batch:\n  build-list:\n    - identifier: a\n      buildspec: a.yml\n{SILENT}")),
@@ -88,8 +88,16 @@ fn builds_before_an_edit_of_the_buildspec_do_not_count_as_overrides() {
 }
 
 fn would(project: &Project, policy: &Policy, mode: Mode) -> Vec<String> {
+    would_with(project, policy, mode, None)
+}
+
+/// With what the secret was asked.
+fn would_with(project: &Project, policy: &Policy, mode: Mode, auth_config: Option<AuthConfig>) -> Vec<String> {
     let (history, policies) = (History::default(), [policy.clone()]);
-    let ground = Ground { scope: "prod", policies: &policies, mode, history: &history, images: &known_images() };
+    let auth_configs = auth_config.map(|answer| (policy.credential.name.clone(), answer)).into_iter().collect();
+    let images = &known_images();
+    let ground =
+        Ground { scope: "prod", policies: &policies, mode, history: &history, images, auth_configs: &auth_configs };
     let word = |decision: Option<Decision>| match decision {
         None => "nothing to cure".to_string(),
         Some(Decision::Remediate(plan)) => format!("apply {}", plan.remedy),
@@ -121,13 +129,17 @@ fn what_would_be_done_is_decided_as_for_a_real_build() {
     assert_eq!(would(&roleless, &policy, Mode::Apply), [format!("leave {}", LeaveReason::RoleGone.word())]);
 }
 
-/// The secret is not read, so it is taken to hold the text for docker.
+/// What is not known of the secret is not assumed.
 #[test]
 fn a_variable_is_named_where_the_image_is_known_to_read_it() {
     let policy = Policy { later_phase: vec![Remedy::BuildspecLogin, Remedy::DockerAuthVariable], ..policy("all") };
-    let by_image = |image: &str| would(&project("web").image(image), &policy, Mode::Apply);
-    assert_eq!(by_image("aws/codebuild/new:1"), ["apply docker_auth_variable"]);
-    assert_eq!(by_image(OWN), ["patch for the owner"]);
+    let by = |image: &str, said| would_with(&project("web").image(image), &policy, Mode::Apply, said);
+    assert_eq!(by("aws/codebuild/new:1", Some(AuthConfig::Usable)), ["apply docker_auth_variable"]);
+    assert_eq!(by(OWN, Some(AuthConfig::Usable)), ["patch for the owner"]);
+    let why = || "no permission".to_string();
+    for unknown in [None, Some(AuthConfig::Unknown(why())), Some(AuthConfig::Unusable(why()))] {
+        assert_eq!(by("aws/codebuild/new:1", unknown), ["patch for the owner"]);
+    }
     let inline = quiet("aws/codebuild/new:1").buildspec(PULL);
     assert_eq!(would(&inline, &policy, Mode::Apply), ["apply buildspec_login"]);
 }
