@@ -5,7 +5,7 @@ use super::instance::{Instance, Said, State};
 use super::people::People;
 use super::{Outcome, Run, ending, watchman};
 use crate::domain::history::Fact;
-use crate::domain::remediation::{Entry, RollbackReason, Stage};
+use crate::domain::remediation::{self, Entry, RollbackReason, Stage};
 use crate::edge::event::Event;
 use crate::edge::ledger::Ledger;
 use crate::edge::settings::{Settings, Sources};
@@ -328,7 +328,9 @@ impl<'r> Chaos<'r> {
 
     async fn edit(&mut self) -> anyhow::Result<()> {
         let history = ending::history(&self.ledger()).await?;
-        let busy = history.remediations().filter(|(_, r)| r.is_open() || r.stage() == Stage::RollingBack);
+        // What was proven or given to a person may still be taken back.
+        let rolled_back = Stage::Closed(remediation::Outcome::RolledBack);
+        let busy = history.remediations().filter(|(_, r)| r.stage() != rolled_back);
         let busy = busy.map(|(_, r)| r.plan().project.as_str().to_string()).collect();
         let instances = self.instances.iter().filter_map(|instance| match &instance.state {
             State::At(waiting) => Some(waiting),
