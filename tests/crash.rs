@@ -3,8 +3,8 @@
 //! The kill is the drop of the tick's future while a call is held: the call has its effect or not, its answer never comes,
 //! and the events that were not noted as written out are lost. For a call that changes nothing the two moments are one.
 //!
-//! A kill between two entries of the ledger with no call between them can't be told to happen here without a hook in the
-//! daemon. The domain covers it: `domain::remediation::step` goes on from every prefix of every history.
+//! A kill between two entries of the ledger with no call between them is played by `simulate --pass entry`, and by
+//! `tests/simulation.rs`.
 
 #![expect(clippy::expect_used, reason = "a test stops at what it did not expect")]
 

@@ -23,6 +23,9 @@ pub struct Book {
     places: BTreeMap<String, Place>,
     /// Events of entries whose process may have been killed before it wrote them out.
     missed: Vec<Event>,
+    /// Whether the simulation took the fence down, to see that it is missed.
+    #[cfg(feature = "simulator")]
+    unfenced: bool,
 }
 
 /// Why the book can't be read or written.
@@ -51,7 +54,15 @@ impl Book {
     /// Reads and folds the whole ledger; without one there is nothing to read, and nothing can be recorded.
     pub async fn open(ledger: Option<Ledger>, places: Vec<Place>) -> Result<Book, BookError> {
         let places = places.into_iter().map(|place| (place.scope.clone(), place)).collect();
-        let mut book = Book { ledger, head: 0, histories: BTreeMap::new(), places, missed: Vec::new() };
+        let mut book = Book {
+            ledger,
+            head: 0,
+            histories: BTreeMap::new(),
+            places,
+            missed: Vec::new(),
+            #[cfg(feature = "simulator")]
+            unfenced: false,
+        };
         let Some(ledger) = &book.ledger else { return Ok(book) };
         for (scope, place) in &mut book.places {
             if place.account.is_none() {
@@ -137,7 +148,7 @@ impl Book {
     pub async fn record(&mut self, scope: &str, fact: Fact, now: Timestamp) -> Result<(), BookError> {
         let at = self.history(scope).last().map_or(now, |last| last.max(now));
         let ledger = self.ledger.as_ref().ok_or(BookError::None)?;
-        match ledger.append(self.head, at, scope, &fact).await {
+        match ledger.append(self.decided_on(ledger).await?, at, scope, &fact).await {
             Ok(record) => {
                 self.fold(&record)?.iter().for_each(event::emit);
                 Ok(())
@@ -148,6 +159,22 @@ impl Book {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The entry that the next one is decided on.
+    async fn decided_on(&self, ledger: &Ledger) -> Result<u64, BookError> {
+        #[cfg(feature = "simulator")]
+        if self.unfenced {
+            return Ok(ledger.head().await?);
+        }
+        let _ = ledger;
+        Ok(self.head)
+    }
+
+    /// From now on entries are appended whatever others have appended: a deliberate mistake of the simulation.
+    #[cfg(feature = "simulator")]
+    pub(crate) fn take_fence_down(&mut self) {
+        self.unfenced = true;
     }
 
     /// Notes that all events so far were written out.

@@ -18,17 +18,40 @@ pub enum Scenario {
     People,
     /// Two instances act at once, as if the lease had failed: the ledger alone keeps them apart.
     Rivals,
+    /// One build image is refused, cured and taken back: what the exhaustive passes disturb.
+    RegistryCredential,
+    /// The same for a pull in the build.
+    BuildspecLogin,
 }
 
 impl Scenario {
     /// Whether calls fail and instances are killed.
     pub(super) fn has_faults(self) -> bool {
-        self != Scenario::People
+        matches!(self, Scenario::Mixed | Scenario::Faults | Scenario::Rivals)
     }
 
     /// Whether people edit.
     pub(super) fn has_people(self) -> bool {
         matches!(self, Scenario::Mixed | Scenario::People)
+    }
+
+    /// Whether it is the story of one remedy, which the exhaustive passes disturb.
+    pub fn is_of_one_remedy(self) -> bool {
+        self.only().is_some()
+    }
+
+    /// The one project of an exhaustive pass.
+    pub(super) fn only(self) -> Option<&'static str> {
+        match self {
+            Scenario::RegistryCredential => Some("web"),
+            Scenario::BuildspecLogin => Some("api"),
+            Scenario::Mixed | Scenario::Faults | Scenario::People | Scenario::Rivals => None,
+        }
+    }
+
+    /// Whether two may act at once, as if the lease had failed.
+    pub(super) fn lease_fails(self) -> bool {
+        self == Scenario::Rivals || self.only().is_some()
     }
 
     /// How many instances act at once.
@@ -88,13 +111,25 @@ pub(super) fn options(rng: &mut fastrand::Rng) -> Options {
 }
 
 /// Builds the account. Docker Hub refuses every pull without a login.
-pub(super) fn build(sim: &Simulator, rng: &mut fastrand::Rng) {
+pub(super) fn build(sim: &Simulator, rng: &mut fastrand::Rng, scenario: Scenario) {
     let customer_key = rng.bool();
     sim.account(|account| {
         account.hub().limit_anonymous(0).account("acme", "hub-pw");
         account.secret("dockerhub").login("acme", "hub-pw");
         if customer_key {
             account.secret("dockerhub").kms_key("alias/hub");
+        }
+        if scenario.only() == Some("web") {
+            account.project("web").image("node:22").buildspec(SCRIPT).variable("STAGE", "prod");
+            return;
+        }
+        if scenario.only() == Some("api") {
+            let api = account.project("api");
+            api.dockerfile(["python:3.13"])
+                .buildspec(DOCKER)
+                .docker_client(DockerClient::BuildKit)
+                .variable("STAGE", "prod");
+            return;
         }
         account.project("web").image("node:22").buildspec(SCRIPT);
         account.project("api").dockerfile(["python:3.13"]).buildspec(DOCKER).docker_client(DockerClient::BuildKit);

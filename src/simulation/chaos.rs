@@ -1,11 +1,12 @@
 //! The schedule: what happens next, by the seed.
 
 use super::cast::{self, PROJECTS, SETTINGS};
-use super::instance::{Instance, Said, State};
+use super::instance::{Birth, Instance, Said, State};
+use super::mistake::{Mistake, Mistaken};
 use super::people::People;
 use super::{Outcome, Run, ending, watchman};
 use crate::domain::history::Fact;
-use crate::domain::remediation::{Entry, RollbackReason, Stage};
+use crate::domain::remediation::{self, Entry, RollbackReason, Stage};
 use crate::edge::event::Event;
 use crate::edge::ledger::Ledger;
 use crate::edge::settings::{Settings, Sources};
@@ -13,6 +14,7 @@ use crate::reconcile::{Access, Daemon};
 use crate::simulator::{Fault, Gate, Simulator, Waiting};
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
@@ -24,20 +26,21 @@ const FLIGHT: SignedDuration = SignedDuration::from_secs(5);
 
 /// A run in progress.
 pub(super) struct Chaos<'r> {
-    run: &'r Run,
+    pub(super) run: &'r Run,
     pub(super) rng: fastrand::Rng,
     pub(super) sim: Simulator,
     gate: Gate,
     settings: Settings,
     folder: tempfile::TempDir,
-    instances: Vec<Instance>,
+    pub(super) instances: Vec<Instance>,
     /// Calls of killed daemons that are still on their way, and until when.
     on_their_way: Vec<(Waiting, Timestamp)>,
     pub(super) people: People,
+    mistaken: Mistaken,
     pub(super) secret: String,
     pub(super) told: Vec<Event>,
     /// Counts what is done; what is done by whom since when is told by it.
-    turn: u64,
+    pub(super) turn: u64,
     /// How far the machine's clock is from the account's, in seconds: a restart does not mend it.
     skew: i64,
     calm: bool,
@@ -49,10 +52,13 @@ impl<'r> Chaos<'r> {
     pub(super) fn new(run: &'r Run) -> anyhow::Result<Chaos<'r>> {
         let mut rng = fastrand::Rng::with_seed(run.seed);
         let sim = Simulator::start(cast::options(&mut rng)).context("no loopback port for the simulated account")?;
-        cast::build(&sim, &mut rng);
+        cast::build(&sim, &mut rng, run.scenario);
         let folder = folder()?;
         let ledger = folder.path().join("simulated.ledger");
-        let settings = Settings::load(&Sources::text(format!("{SETTINGS}\n[ledger]\npath = {ledger:?}\n")))?;
+        let mut settings = Settings::load(&Sources::text(format!("{SETTINGS}\n[ledger]\npath = {ledger:?}\n")))?;
+        if run.mistake == Some(Mistake::NoSettling) {
+            settings.policies.iter_mut().for_each(|policy| policy.settle = SignedDuration::ZERO);
+        }
         let secret = sim.account(|account| account.secret("dockerhub").arn());
         let people = People::new(&sim, secret.clone());
         let gate = sim.gate();
@@ -65,6 +71,7 @@ impl<'r> Chaos<'r> {
             folder,
             instances: Vec::new(),
             on_their_way: Vec::new(),
+            mistaken: Mistaken::new(run.mistake, &people.shadow),
             people,
             secret,
             told: Vec::new(),
@@ -86,19 +93,28 @@ impl<'r> Chaos<'r> {
 
     /// The storm, the calm after it, and what must hold then.
     pub(super) async fn play(&mut self) -> anyhow::Result<()> {
-        for project in PROJECTS {
+        for project in PROJECTS.iter().filter(|project| self.run.scenario.only().is_none_or(|only| only == **project)) {
             self.sim.start_build(project);
         }
-        let end = self.sim.now() + STORM;
-        while self.sim.now() < end && self.outcome.held() {
-            self.turn += 1;
-            self.happen().await?;
+        if self.run.scenario.only().is_some() {
+            self.tell().await?;
+        } else {
+            self.storm().await?;
         }
         if self.outcome.held() {
             ending::check(self).await?;
         }
         while let Some(instance) = self.instances.pop() {
             instance.kill().await;
+        }
+        Ok(())
+    }
+
+    async fn storm(&mut self) -> anyhow::Result<()> {
+        let end = self.sim.now() + STORM;
+        while self.sim.now() < end && self.outcome.held() {
+            self.turn += 1;
+            self.happen().await?;
         }
         Ok(())
     }
@@ -126,7 +142,7 @@ impl<'r> Chaos<'r> {
     }
 
     /// Some instance makes its next move; if none has one, time passes.
-    async fn go_on(&mut self) -> anyhow::Result<()> {
+    pub(super) async fn go_on(&mut self) -> anyhow::Result<()> {
         let now = self.sim.now();
         let can = |instance: &Instance| matches!(instance.state, State::At(_)) || instance.due <= now;
         let able: Vec<usize> = (0..self.instances.len()).filter(|n| can(&self.instances[*n])).collect();
@@ -158,12 +174,21 @@ impl<'r> Chaos<'r> {
     }
 
     /// Until the instance waits for a call or for its next tick.
-    async fn rest(&mut self, n: usize) -> anyhow::Result<()> {
+    pub(super) async fn rest(&mut self, n: usize) -> anyhow::Result<()> {
         tokio::select! {
             waiting = self.gate.arrival() => {
                 self.instances[n].state = State::At(waiting.context("the simulated account ended")?);
             }
-            said = self.instances[n].says() => self.hear(n, said),
+            said = self.instances[n].says() => match said {
+                // What it emitted and had not noted as written out is lost with it.
+                Said::Killed => {
+                    let instance = self.instances.swap_remove(n);
+                    self.note(&format!("{} is killed at an entry", instance.name));
+                    self.count("kills at an entry");
+                    instance.kill().await;
+                }
+                said => self.hear(n, said),
+            },
         }
         Ok(())
     }
@@ -184,12 +209,13 @@ impl<'r> Chaos<'r> {
                 let wake = tick.wake.map_or(poll, |wake| wake.saturating_sub(skew).unwrap_or(poll));
                 instance.due = wake.min(poll).max(now + SignedDuration::from_secs(1));
             }
+            Said::Killed => (),
             Said::NotStarted(why) | Said::Failed(why) => self.broken(format!("an instance failed: {why}")),
         }
     }
 
     /// Lets a call through and looks at what it changed.
-    fn serve(&mut self, waiting: Waiting, fault: Option<Fault>, name: &str, since: u64) {
+    pub(super) fn serve(&mut self, waiting: Waiting, fault: Option<Fault>, name: &str, since: u64) {
         let (operation, target) = (waiting.operation().to_string(), waiting.target());
         let how = fault.map_or("served".to_string(), |fault| format!("{fault:?}"));
         self.note(&format!("{name} {operation} {target}: {how}"));
@@ -198,11 +224,12 @@ impl<'r> Chaos<'r> {
             self.count(&format!("fault {how}"));
         }
         if !waiting.is_write() {
-            waiting.serve(fault);
+            self.mistaken.serve(waiting, fault, &self.sim, (name, since));
             return;
         }
         let before = self.sim.snapshot();
-        waiting.serve(fault);
+        self.mistaken.serve(waiting, fault, &self.sim, (name, since));
+        self.mistaken.after_write(&operation, &target, &before, &self.sim, &self.secret);
         let after = self.sim.snapshot();
         if before != after {
             self.count(&format!("write {operation}"));
@@ -222,28 +249,25 @@ impl<'r> Chaos<'r> {
         since: u64,
     ) {
         let secret = self.secret.clone();
-        match operation {
-            "UpdateProject" => {
-                let (was, is) = (&before["projects"][target], &after["projects"][target]);
-                if let Err(what) = watchman::project_write(was, is, &secret) {
-                    self.broken(format!("{target}: {what}"));
-                }
-                let role = People::role_of(target);
-                let names = watchman::names_secret(is, &secret) && !watchman::names_secret(was, &secret);
-                let blameless = self.people.touched_since(&format!("role {role}"), since);
-                if names && !blameless && !self.sim.builds_see_policy(&role, cast::GRANT) {
-                    self.broken(format!("{target} names the secret before its builds have the grant of role {role}"));
-                }
+        if operation == "UpdateProject" {
+            let (was, is) = (&before["projects"][target], &after["projects"][target]);
+            if let Err(what) = watchman::project_write(was, is, &secret) {
+                self.broken(format!("{target}: {what}"));
             }
-            "DeleteRolePolicy" => {
-                let role = target.split('/').next().unwrap_or_default();
-                let users = watchman::users(after, role, &secret);
-                let blameless = self.people.touched_since(&format!("role {role}"), since);
-                if watchman::has_grant(before, role) && !users.is_empty() && !blameless {
-                    self.broken(format!("the grant of role {role} is gone while {users:?} name the secret"));
-                }
+            let role = People::role_of(target);
+            let names = watchman::names_secret(is, &secret) && !watchman::names_secret(was, &secret);
+            let blameless = self.people.touched_since(&format!("role {role}"), since);
+            if names && !blameless && !self.sim.builds_see_policy(&role, cast::GRANT) {
+                self.broken(format!("{target} names the secret before its builds have the grant of role {role}"));
             }
-            _ => (),
+        }
+        for role in before["roles"].as_object().into_iter().flat_map(|roles| roles.keys()) {
+            let gone = watchman::has_grant(before, role) && !watchman::has_grant(after, role);
+            let users = watchman::users(after, role, &secret);
+            let blameless = self.people.touched_since(&format!("role {role}"), since);
+            if gone && !users.is_empty() && !blameless {
+                self.broken(format!("the grant of role {role} is gone while {users:?} name the secret"));
+            }
         }
     }
 
@@ -260,14 +284,20 @@ impl<'r> Chaos<'r> {
         self.rng.choice(faults)
     }
 
-    async fn start(&mut self) -> anyhow::Result<()> {
+    pub(super) async fn start(&mut self) -> anyhow::Result<()> {
+        self.start_until(None).await
+    }
+
+    /// Starts a daemon that is killed as soon as the ledger has this entry.
+    pub(super) async fn start_until(&mut self, entry: Option<u64>) -> anyhow::Result<()> {
         self.started += 1;
         let name = format!("daemon-{}", self.started);
         // Without the lease two can act at once.
-        let access = if self.run.scenario.instances() > 1 && !self.calm { Access::Append } else { Access::Write };
+        let access = if self.run.scenario.lease_fails() && !self.calm { Access::Append } else { Access::Write };
         self.note(&format!("{name} starts"));
         self.count("starts");
-        let instance = Instance::start(name, self.settings.clone(), access, &self.sim, self.skew);
+        let born = Birth { access, skew: self.skew, mistake: self.run.mistake, until: entry };
+        let instance = Instance::start(name, self.settings.clone(), born, &self.sim);
         self.instances.push(instance);
         self.rest(self.instances.len() - 1).await
     }
@@ -327,25 +357,37 @@ impl<'r> Chaos<'r> {
     }
 
     async fn edit(&mut self) -> anyhow::Result<()> {
-        let history = ending::history(&self.ledger()).await?;
-        let busy = history.remediations().filter(|(_, r)| r.is_open() || r.stage() == Stage::RollingBack);
-        let busy = busy.map(|(_, r)| r.plan().project.as_str().to_string()).collect();
-        let instances = self.instances.iter().filter_map(|instance| match &instance.state {
-            State::At(waiting) => Some(waiting),
-            State::Idle => None,
-        });
-        let writes: Vec<String> = instances
-            .chain(self.on_their_way.iter().map(|(waiting, _)| waiting))
-            .filter(|waiting| waiting.is_write())
-            .map(Waiting::target)
-            .collect();
+        let (busy, writes) = (self.busy().await?, self.writes_under_way());
         let may = |what: &str| !writes.iter().any(|target| target.split('/').next() == Some(what));
-        if let Some(done) = self.people.edit(&self.sim, &mut self.rng, self.turn, may, &busy) {
+        let done = self.people.edit(&self.sim, &mut self.rng, self.turn, may, &busy);
+        self.note_edit(done);
+        Ok(())
+    }
+
+    pub(super) fn note_edit(&mut self, done: Option<String>) {
+        if let Some(done) = done {
             self.note(&format!("people: {done}"));
             let kind = done.split(' ').next().unwrap_or_default().to_string();
             self.count(&format!("edit {kind}"));
         }
-        Ok(())
+    }
+
+    /// The projects that something of ours may still be taken back from, be it proven or given to a person.
+    pub(super) async fn busy(&self) -> anyhow::Result<BTreeSet<String>> {
+        let rolled_back = Stage::Closed(remediation::Outcome::RolledBack);
+        let history = ending::history(&self.ledger()).await?;
+        let busy = history.remediations().filter(|(_, r)| r.stage() != rolled_back);
+        Ok(busy.map(|(_, r)| r.plan().project.as_str().to_string()).collect())
+    }
+
+    /// What the writes that wait or are on their way would change.
+    pub(super) fn writes_under_way(&self) -> Vec<String> {
+        let at_the_gate = self.instances.iter().filter_map(|instance| match &instance.state {
+            State::At(waiting) => Some(waiting),
+            State::Idle => None,
+        });
+        let on_their_way = self.on_their_way.iter().map(|(waiting, _)| waiting);
+        at_the_gate.chain(on_their_way).filter(|waiting| waiting.is_write()).map(Waiting::target).collect()
     }
 
     /// A person takes one remediation back, in a process of their own.

@@ -4,7 +4,7 @@ use super::cast::{GRANT, PROJECTS};
 use super::chaos::Chaos;
 use super::{told, watchman};
 use crate::domain::history::{Fact, History};
-use crate::domain::remediation::{Outcome, Stage};
+use crate::domain::remediation::{Entry, Outcome, Stage};
 use crate::edge::event::Place;
 use crate::edge::ledger::Ledger;
 use anyhow::Context as _;
@@ -35,6 +35,7 @@ pub(super) async fn check(chaos: &mut Chaos<'_>) -> anyhow::Result<()> {
     to_rest(chaos, "the time to prove").await?;
     nothing_lost(chaos).await?;
     retried_once(chaos).await?;
+    judged_by_its_own(chaos).await?;
     same_story(chaos).await?;
     let history = history(&chaos.ledger()).await?;
     for (_, remediation) in history.remediations() {
@@ -141,6 +142,30 @@ async fn retried_once(chaos: &mut Chaos<'_>) -> anyhow::Result<()> {
         let builds: BTreeSet<String> = builds.into_iter().collect();
         if builds.len() > 1 {
             chaos.broken(format!("build {cause} was started again more than once: {builds:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// What proved or disproved a remedy ran with it, and what proved it got past the point of failure.
+async fn judged_by_its_own(chaos: &mut Chaos<'_>) -> anyhow::Result<()> {
+    let history = history(&chaos.ledger()).await?;
+    for record in chaos.open_ledger().await?.load().await? {
+        let Fact::Remediation { id, entry } = record.fact else { continue };
+        let (by, proves) = match entry {
+            Entry::Verified { by } => (by, true),
+            Entry::RollbackDecided { by: Some(by), .. } => (by, false),
+            _ => continue,
+        };
+        let build = chaos.sim.build_json(by.as_str());
+        if !build.is_null() && !watchman::names_secret(&build, &chaos.secret) {
+            chaos.broken(format!("build {by} was taken for a judge of a remedy that it did not run with"));
+        }
+        let phase = history.remediation(&id).map(|remediation| remediation.plan().phase.as_str());
+        let mut phases = build["phases"].as_array().into_iter().flatten();
+        let failed = phases.any(|there| there["phaseType"].as_str() == phase && there["phaseStatus"] == "FAILED");
+        if proves && failed {
+            chaos.broken(format!("build {by} did not get past the point of failure, and was taken for proof"));
         }
     }
     Ok(())

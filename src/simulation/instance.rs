@@ -1,5 +1,6 @@
 //! One daemon of the simulation: it starts, ticks when it is told to, and dies at any call.
 
+use super::mistake::Mistake;
 use crate::edge::aws::{Connection, Retries};
 use crate::edge::clock::Clock;
 use crate::edge::event::Event;
@@ -8,8 +9,11 @@ use crate::edge::settings::Settings;
 use crate::reconcile::{Access, Daemon, Tick};
 use crate::simulator::{Simulator, Waiting};
 use jiff::{SignedDuration, Timestamp};
+use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::task::Poll;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::instrument::WithSubscriber as _;
@@ -26,6 +30,18 @@ pub(super) enum Said {
     Ticked(Tick),
     /// It could not use the ledger, in a sentence.
     Failed(String),
+    /// The ledger has the entry that it was to live to.
+    Killed,
+}
+
+/// What an instance is born with.
+pub(super) struct Birth {
+    pub(super) access: Access,
+    /// How far its clock is from the account's, in seconds.
+    pub(super) skew: i64,
+    pub(super) mistake: Option<Mistake>,
+    /// It is killed as soon as the ledger has this entry.
+    pub(super) until: Option<u64>,
 }
 
 /// Where an instance stands between two turns of the schedule.
@@ -54,20 +70,26 @@ pub(super) struct Instance {
 
 impl Instance {
     /// Starts a daemon. It says that it is up, or why not, before it makes its first call.
-    pub(super) fn start(name: String, settings: Settings, access: Access, sim: &Simulator, skew: i64) -> Instance {
+    pub(super) fn start(name: String, settings: Settings, born: Birth, sim: &Simulator) -> Instance {
         let (ticks, to_tick) = mpsc::unbounded_channel();
         let (sender, said) = mpsc::unbounded_channel();
         let collector = Collector::default();
         let listening = tracing_subscriber::registry().with(collector.clone());
-        let skew = Arc::new(AtomicI64::new(skew));
+        let skew = Arc::new(AtomicI64::new(born.skew));
         let (seconds, of_account) = (Arc::clone(&skew), sim.clone());
         let clock = Clock::of(move || {
             let now = of_account.now();
             now.saturating_add(SignedDuration::from_secs(seconds.load(Ordering::Relaxed))).unwrap_or(now)
         });
-        let life =
-            live(settings, access, sim.endpoint().to_string(), clock, to_tick, sender).with_subscriber(listening);
-        let task = tokio::task::spawn_local(life);
+        let until = born.until.map(|entry| (settings.ledger.path.clone(), entry));
+        let life = live(settings, born, sim.endpoint().to_string(), clock, to_tick, sender.clone());
+        let life = async move {
+            match until {
+                Some((ledger, entry)) => until_entry(&ledger, entry, life, &sender).await,
+                None => life.await,
+            }
+        };
+        let task = tokio::task::spawn_local(life.with_subscriber(listening));
         Instance { name, state: State::Idle, skew, due: sim.now(), began: 0, ticks, said, collector, task }
     }
 
@@ -100,9 +122,29 @@ impl Instance {
     }
 }
 
+/// Lives until the ledger has an entry. The append is over before the daemon is polled again, so it never hears of it.
+async fn until_entry(ledger: &Path, entry: u64, life: impl Future<Output = ()>, said: &mpsc::UnboundedSender<Said>) {
+    let mut life = std::pin::pin!(life);
+    let reached = std::future::poll_fn(|context| {
+        if head(ledger).is_some_and(|head| head >= entry) {
+            return Poll::Ready(true);
+        }
+        life.as_mut().poll(context).map(|()| false)
+    });
+    if reached.await {
+        let _ = said.send(Said::Killed);
+    }
+}
+
+/// The last entry, if the ledger is there and nobody writes to it right now.
+fn head(ledger: &Path) -> Option<u64> {
+    let connection = rusqlite::Connection::open_with_flags(ledger, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
+    connection.query_row("SELECT coalesce(max(seq), 0) FROM entries", [], |row| row.get(0)).ok()
+}
+
 async fn live(
     settings: Settings,
-    access: Access,
+    Birth { access, mistake, .. }: Birth,
     endpoint: String,
     clock: Clock,
     mut ticks: mpsc::UnboundedReceiver<()>,
@@ -117,7 +159,12 @@ async fn live(
             return;
         }
     };
-    daemon.parts().0.emit_missed();
+    if mistake == Some(Mistake::NoFence) {
+        daemon.parts().0.take_fence_down();
+    }
+    if mistake != Some(Mistake::EventLost) {
+        daemon.parts().0.emit_missed();
+    }
     let _ = said.send(Said::Started);
     while let Some(()) = ticks.recv().await {
         let ticked = daemon.tick(&clock).await;

@@ -13,11 +13,16 @@ mod cast;
 mod chaos;
 mod ending;
 mod instance;
+mod mistake;
+mod pass;
 mod people;
+mod point;
 mod told;
 mod watchman;
 
 pub use cast::Scenario;
+pub use mistake::Mistake;
+pub use point::{Pass, Point};
 
 use chaos::Chaos;
 use std::collections::BTreeMap;
@@ -31,6 +36,10 @@ pub struct Run {
     pub scenario: Scenario,
     /// Whether each step is told as it happens.
     pub trace: bool,
+    /// What the daemon is made to forget, to see that it is found.
+    pub mistake: Option<Mistake>,
+    /// Where the one disturbance of an exhaustive pass is; only for the scenarios of one remedy.
+    pub point: Option<Point>,
 }
 
 /// What one run came to.
@@ -52,6 +61,16 @@ impl Outcome {
 }
 
 impl Run {
+    /// The points of a pass: the story is played once undisturbed, and its calls and entries are counted.
+    ///
+    /// # Errors
+    /// As [`Run::play`].
+    pub fn points(&self, pass: Pass) -> anyhow::Result<Vec<Point>> {
+        let story = Run { point: None, trace: false, ..self.clone() }.play()?;
+        let counted = |what: &str| story.covered.get(what).copied().unwrap_or_default();
+        Ok(pass.points(counted("calls of the story"), counted("entries of the story")))
+    }
+
     /// Plays it, on this thread. Must not be called from within an asynchronous runtime.
     ///
     /// # Errors

@@ -28,7 +28,7 @@ pub(super) enum Edit {
     Adopted,
 }
 
-const EDITS: [(Edit, u32); 13] = [
+pub(super) const EDITS: [(Edit, u32); 13] = [
     (Edit::Description, 10),
     (Edit::Timeout, 5),
     (Edit::Variable, 10),
@@ -81,7 +81,6 @@ impl People {
         busy: &BTreeSet<String>,
     ) -> Option<String> {
         let project = PROJECTS[rng.usize(0..PROJECTS.len())];
-        let role = People::role_of(project);
         let all: u32 = EDITS.iter().map(|(_, weight)| weight).sum();
         let mut left = rng.u32(0..all);
         let (edit, _) = EDITS.iter().find(|(_, weight)| {
@@ -89,20 +88,33 @@ impl People {
             left = left.saturating_sub(*weight);
             found
         })?;
+        self.edit_this(sim, (*edit, project), turn, may, busy)
+    }
+
+    /// Makes an edit, unless it means nothing here. Answers what was done.
+    pub(super) fn edit_this(
+        &mut self,
+        sim: &Simulator,
+        (edit, project): (Edit, &str),
+        turn: u64,
+        may: impl Fn(&str) -> bool,
+        busy: &BTreeSet<String>,
+    ) -> Option<String> {
+        let role = People::role_of(project);
         // A write on its way to the project or role was decided on what is there now: AWS has no condition for it.
         if !may(project) || !may(&role) {
             return None;
         }
         let there = !sim.project_json(project).is_null();
-        if there == (*edit == Edit::MadeAgain) {
+        if there == (edit == Edit::MadeAgain) {
             return None;
         }
         // Set by hand while we set or take back the same, it can't be told from ours.
-        if *edit == Edit::Adopted && busy.contains(project) {
+        if edit == Edit::Adopted && busy.contains(project) {
             return None;
         }
         self.edits += 1;
-        if !self.make(sim, *edit, project, &role) {
+        if !self.make(sim, edit, project, &role) {
             return None;
         }
         // An edit that no read shows yet is lost to whoever writes: AWS has no condition for that either.

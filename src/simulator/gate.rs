@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Simulator;
@@ -73,6 +74,23 @@ impl Waiting {
     #[must_use]
     pub fn is_write(&self) -> bool {
         is_write(&self.incoming.operation)
+    }
+
+    /// What is asked for, to play a caller that would have asked otherwise.
+    pub fn input(&mut self) -> &mut Value {
+        &mut self.incoming.input
+    }
+
+    /// Served, and the answer changed on its way: to play a caller that reads it otherwise.
+    pub fn serve_as(self, change: impl FnOnce(&mut Value)) {
+        let reply = match self.shared.reply(None, &self.incoming) {
+            Reply::Whole(Ok(mut answer)) => {
+                change(&mut answer);
+                Reply::Whole(Ok(answer))
+            }
+            other => other,
+        };
+        let _ = self.reply.send(reply);
     }
 
     /// Served as it is, or with a fault. The effect, if there is one, is made when this returns.

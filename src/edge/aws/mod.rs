@@ -148,6 +148,10 @@ impl Connection {
         }
         if let Some(endpoint_url) = &self.endpoint_url {
             loader = loader.endpoint_url(endpoint_url);
+            if endpoint_url.starts_with("http://") {
+                // Without TLS there is no reason to read every root certificate, once for each client.
+                loader = loader.http_client(aws_smithy_http_client::Builder::new().build_http());
+            }
         }
         if let Some(keys) = &self.credentials {
             loader = loader.credentials_provider(keys.sdk_credentials());
