@@ -353,7 +353,7 @@ mod mistakes {
                 http = 1
                 [demon]
             "#), @r#"
-            unthrottled.toml:9: policy[0].setle (policy "all"): unknown key, did you mean `settle`?; allowed: name, projects, exclude, tags, scopes, mode, credential, provisioning, later_phase, iac_owned, untrusted_builds, retry, settle, verify_within, on_ineffective, limits, freeze
+            unthrottled.toml:9: policy[0].setle (policy "all"): unknown key, did you mean `settle`?; allowed: name, projects, exclude, tags, scopes, mode, credential, provisioning, later_phase, iac_owned, untrusted_builds, retry, settle, verify_within, on_ineffective, on_drift, limits, freeze
             unthrottled.toml:11: daemon.poll_intervall: unknown key, did you mean `poll_interval`?; allowed: poll_interval, lookback, mode, http_listen
             unthrottled.toml:12: daemon.http: unknown key, did you mean `http_listen`?; allowed: poll_interval, lookback, mode, http_listen
             unthrottled.toml:13: demon: unknown key, did you mean `daemon`?; allowed: daemon, ledger, docker_hub, scope, images, credential, policy
@@ -371,7 +371,7 @@ mod mistakes {
                 [daemon]
                 lookback = 2026-11-21
             "#), @r#"
-            unthrottled.toml:9: policy[0].projects2 (policy "all"): unknown key, did you mean `projects`?; allowed: name, projects, exclude, tags, scopes, mode, credential, provisioning, later_phase, iac_owned, untrusted_builds, retry, settle, verify_within, on_ineffective, limits, freeze
+            unthrottled.toml:9: policy[0].projects2 (policy "all"): unknown key, did you mean `projects`?; allowed: name, projects, exclude, tags, scopes, mode, credential, provisioning, later_phase, iac_owned, untrusted_builds, retry, settle, verify_within, on_ineffective, on_drift, limits, freeze
             unthrottled.toml:10: policy[0].settle (policy "all") = 15: a number does not belong here; allowed: text, as in "15s"
             unthrottled.toml:11: policy[0].limits (policy "all") = [1]: a list does not belong here; allowed: a table
             unthrottled.toml:12: policy[0].retry (policy "all") = true: a truth value does not belong here; allowed: "never", "provisioning", "always"

@@ -22,7 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 const STEPS: usize = 24;
 
 /// How often a remediation that waits for proof is looked at for edits by others.
-const DRIFT_LOOK: SignedDuration = SignedDuration::from_mins(5);
+pub(super) const DRIFT_LOOK: SignedDuration = SignedDuration::from_mins(5);
 
 /// How long after a write that a look does not show yet it is worth another look, at the least.
 const LAG: SignedDuration = SignedDuration::from_secs(5);
@@ -150,8 +150,7 @@ impl Reconciler {
         if remediation.is_asked_for() {
             return true;
         }
-        let stopped = seen.project.as_ref().and_then(|project| project.tag(policy::STOP_TAG));
-        self.rules.mode == Mode::Apply && !stopped.is_some_and(|value| value.eq_ignore_ascii_case(policy::STOP_VALUE))
+        self.rules.mode == Mode::Apply && !seen.project.as_ref().is_some_and(policy::is_stopped)
     }
 
     /// One look at everything that the next step depends on.

@@ -8,12 +8,13 @@
 mod act;
 mod book;
 mod daemon;
+mod drift;
 mod failure;
 mod look;
 mod survey;
 mod think;
 
-pub use book::{Book, BookError};
+pub use book::{Book, BookError, Memory};
 pub use daemon::{Access, Daemon, StartError, as_configured};
 pub use failure::{Failure, Kind, chain};
 pub use survey::Surveyed;
@@ -62,6 +63,8 @@ pub struct Reconciler {
     verdicts: BTreeMap<RemediationId, Vec<(BuildId, Verdict)>>,
     /// When each open remediation is worth another look.
     next_look: BTreeMap<RemediationId, Timestamp>,
+    /// When proven remedies were last held against their projects.
+    looked_for_drift: Option<Timestamp>,
     /// Reads that are good for a while.
     known: think::Known,
     /// What was said already and is not said again until it changes.
@@ -129,6 +132,7 @@ impl Reconciler {
             builds: BTreeMap::new(),
             verdicts: BTreeMap::new(),
             next_look: BTreeMap::new(),
+            looked_for_drift: None,
             known: think::Known::default(),
             said: BTreeSet::new(),
             order: Order::NewestFirst,
@@ -169,9 +173,10 @@ impl Reconciler {
         self.tick = Tick::default();
         self.builds.clear();
         book.catch_up().await?;
-        book.history_mut(&self.scope).forget_before(now);
+        book.forget_before(&self.scope, self.watch.horizon(self.rules.lookback, now));
         self.advance_all(book, clock).await?;
         self.look(book, now).await?;
+        self.look_for_drift(book, now).await?;
         self.decide_pending(book, now).await?;
         self.advance_all(book, clock).await?;
         self.advise_reset(book, now).await?;

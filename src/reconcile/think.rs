@@ -79,6 +79,7 @@ impl Reconciler {
                 return Ok(());
             }
         };
+        self.note_drift(book, projects.values(), now).await?;
         for pending in due {
             let Detected { build: id, .. } = &pending.detected;
             let judgement = match (self.builds.get(id).cloned(), projects.get(&id.project())) {
@@ -118,6 +119,7 @@ impl Reconciler {
         now: Timestamp,
     ) -> Result<(), BookError> {
         let build = pending.detected.build.clone();
+        let judgement = decide::unless_superseded(book.history(&self.scope), &pending.detected, judgement);
         if let Judgement::Held { until, .. } = &judgement
             && decide::same_reason(pending.last.as_ref(), &judgement)
         {
