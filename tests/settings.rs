@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use jiff::SignedDuration;
 use std::path::PathBuf;
-use unthrottled::domain::policy::{Mode, OnIneffective, Remedy, Retry, UntrustedBuilds};
+use unthrottled::domain::policy::{Mode, OnDrift, OnIneffective, Remedy, Retry, UntrustedBuilds};
 use unthrottled::edge::settings::{self, Settings, Sources};
 
 /// The least that is enough.
@@ -92,6 +92,7 @@ mod defaults {
         assert_eq!(policy.settle, SignedDuration::from_secs(15));
         assert_eq!(policy.verify_within, SignedDuration::from_hours(24));
         assert_eq!(policy.on_ineffective, OnIneffective::Rollback);
+        assert_eq!(policy.on_drift, OnDrift::Hold);
         assert_eq!(policy.limits.max_open, 5);
         assert_eq!(policy.limits.max_per_hour, 10);
         assert_eq!(policy.limits.max_share, 0.1);
@@ -171,6 +172,7 @@ mod layers {
         settle = "15s"
         verify_within = "24h"
         on_ineffective = "rollback"
+        on_drift = "hold"
 
         [policy.tags]
         team = "payments"
@@ -202,6 +204,7 @@ mod layers {
         settle = "30s"
         verify_within = "3d"
         on_ineffective = "rollback"
+        on_drift = "hold"
 
         [policy.limits]
         max_open = 10
@@ -227,6 +230,7 @@ mod layers {
         settle = "15s"
         verify_within = "24h"
         on_ineffective = "keep"
+        on_drift = "hold"
 
         [policy.limits]
         max_open = 5

@@ -2,19 +2,20 @@
 
 mod ask;
 mod forget;
+mod proposal;
 
 pub use forget::Held;
 
 use crate::domain::build::{BuildId, ProjectName, RoleName, SecretArn};
 use crate::domain::change::Change;
-use crate::domain::classify::{Diagnosis, Site, UnknownReason};
-use crate::domain::decide::{Judgement, KeptOut, LeaveReason};
-use crate::domain::patch::Patch;
-use crate::domain::plan::{Plan, RemediationId};
+use crate::domain::classify::{Diagnosis, UnknownReason};
+use crate::domain::decide::{Judgement, LeaveReason};
+use crate::domain::plan::RemediationId;
 use crate::domain::policy::Remedy;
 use crate::domain::remediation::{BrokenHistory, Entry, Remediation, RollbackReason};
 use forget::Forgotten;
 use jiff::Timestamp;
+use proposal::Proposal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,17 +123,6 @@ pub struct SetBacks {
     pub times: usize,
     /// When last.
     pub last: Timestamp,
-}
-
-/// What people were told to look at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Proposal {
-    /// A plan that a mode or the policy held back.
-    Plan(Box<Plan>),
-    /// A plan that was set back until no attempt was left.
-    GivenUp(Box<Plan>),
-    /// A patch.
-    Patch(Box<Patch>),
 }
 
 /// The facts of one scope, folded.
@@ -352,48 +342,6 @@ impl Judgement {
             | Judgement::SetBack { .. }
             | Judgement::Superseded { .. }
             | Judgement::Covered { .. } => None,
-        }
-    }
-}
-
-impl Proposal {
-    fn of(judgement: &Judgement) -> Option<Proposal> {
-        match judgement {
-            Judgement::Proposed { plan, .. } | Judgement::SetBack { plan, kept: KeptOut::ByPolicy, .. } => {
-                Some(Proposal::Plan(plan.clone()))
-            }
-            Judgement::SetBack { plan, kept: KeptOut::AfterAttempts, .. } => Some(Proposal::GivenUp(plan.clone())),
-            Judgement::ForOwner { patch } => Some(Proposal::Patch(patch.clone())),
-            Judgement::Held { .. }
-            | Judgement::Left { .. }
-            | Judgement::Repeated { .. }
-            | Judgement::Superseded { .. }
-            | Judgement::Covered { .. } => None,
-        }
-    }
-
-    fn project(&self) -> &ProjectName {
-        match self {
-            Proposal::Plan(plan) | Proposal::GivenUp(plan) => &plan.project,
-            Proposal::Patch(patch) => &patch.project,
-        }
-    }
-
-    fn site(&self) -> Site {
-        match self {
-            Proposal::Plan(plan) | Proposal::GivenUp(plan) => plan.site,
-            Proposal::Patch(patch) => patch.site,
-        }
-    }
-
-    /// Whether people would read the same in both.
-    fn is_like(&self, other: &Proposal) -> bool {
-        match (self, other) {
-            (Proposal::Plan(a), Proposal::Plan(b)) | (Proposal::GivenUp(a), Proposal::GivenUp(b)) => {
-                a.site == b.site && a.remedy == b.remedy && a.changes == b.changes
-            }
-            (Proposal::Patch(a), Proposal::Patch(b)) => a.is_like(b),
-            (Proposal::Plan(_) | Proposal::GivenUp(_) | Proposal::Patch(_), _) => false,
         }
     }
 }

@@ -14,6 +14,7 @@
 //! # Assumptions
 //! - One writer at a time: the ledger's sequence number refuses an entry decided on an older history.
 //! - A read that answers an older state does so for less than the plan's `settle` after the write.
+//! - While a process runs, its clock does not jump forward by as much as `settle`. Over a restart it may.
 
 mod drift;
 mod step;
@@ -157,6 +158,9 @@ pub enum Outcome {
 /// What one look at AWS showed; never what a call answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
+    /// Since when this process has been looking, by the clock that says what time it is now. What settled before that
+    /// settles again: the clock may have jumped while no process ran.
+    pub since: Timestamp,
     /// The project, or none if it is gone.
     pub project: Option<Project>,
     /// The grant.

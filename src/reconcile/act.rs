@@ -54,6 +54,7 @@ impl Reconciler {
         id: &RemediationId,
         clock: &Clock,
     ) -> Result<Option<Timestamp>, BookError> {
+        self.since.get_or_insert(clock.now());
         self.next_look.remove(id);
         self.advance(book, id, clock).await?;
         Ok(self.next_look.get(id).copied())
@@ -170,7 +171,8 @@ impl Reconciler {
             Stage::Planned | Stage::Applied | Stage::Closed(_) => GrantUse::NotAsked,
         };
         let verdicts = self.verdicts.get(&plan.id).cloned().unwrap_or_default();
-        Ok(Seen { project, grant, grant_use, verdicts })
+        let since = self.since.unwrap_or(Timestamp::MIN);
+        Ok(Seen { since, project, grant, grant_use, verdicts })
     }
 
     /// Whether anything still needs the grant: asked of the live projects, not of our records alone.

@@ -110,8 +110,8 @@ async fn a_policy_may_have_it_applied_again_until_no_attempt_is_left() {
     RemediationHeld web set_back
     RemediationPlanned web registry_credential
     RemediationApplied web registry_credential
-    BuildRetried web registry_credential by web#5
-    RemediationVerified web registry_credential by web#5
+    BuildRetried web registry_credential by web#6
+    RemediationVerified web registry_credential by web#6
     ");
     assert_eq!(world.environment("web")["imagePullCredentialsType"], json!("SERVICE_ROLE"));
 

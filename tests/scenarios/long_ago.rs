@@ -2,6 +2,8 @@
 
 use crate::support::world::{GRANT, World};
 use jiff::SignedDuration;
+use unthrottled::domain::history::Fact;
+use unthrottled::edge::ledger::Ledger;
 use unthrottled::reconcile::{Access, Daemon};
 
 /// Whole remediations in the daemon's memory.
@@ -47,6 +49,14 @@ async fn what_was_let_go_is_taken_back_when_a_person_asks_for_it() {
 async fn a_start_holds_no_more_and_finds_what_a_person_did_meanwhile() {
     let world = World::new().policy("retry = \"never\"\nverify_within = \"20m\"");
     drop(left_four_days_ago(&world).await);
+    // So much that it is read in more than one page.
+    let ledger = Ledger::open(&world.ledger()).await.expect("a ledger");
+    let head = ledger.head().await.expect("a head");
+    let scope = world.records().await[0].scope.clone();
+    let rotated = Fact::CredentialRotated { credential: "other".to_string() };
+    for seq in head..head + 1_100 {
+        ledger.append(seq, world.sim.now(), &scope, &rotated).await.expect("an entry");
+    }
     let daemon = world.daemon().await;
     assert_eq!(held(&daemon), 0, "not even at the start");
     drop(daemon);

@@ -72,10 +72,10 @@ pub fn kept_out(plan: &Plan, times: usize, kept: KeptOut) -> String {
         2 => "twice".to_string(),
         times => format!("{times} times"),
     };
-    let set_back = format!("deployments of the code that owns project `{project}` set `{remedy}` back {times}");
+    let set_back = format!("deployments of its owner's code set `{remedy}` back {times}");
     let merge = format!("merge the patch into that code, or run `unthrottled clear --project {project}`");
     match kept {
-        KeptOut::ByPolicy => format!("{set_back}, and `on_drift` is `hold`: {merge}"),
-        KeptOut::AfterAttempts => format!("{set_back}, and no attempt is left: {merge}"),
+        KeptOut::ByPolicy => format!("{set_back}, and `on_drift` is `hold`; {merge}"),
+        KeptOut::AfterAttempts => format!("{set_back}, and no attempt is left; {merge}"),
     }
 }

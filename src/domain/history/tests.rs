@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::build::{Project, Role};
 use crate::domain::change::GrantSeen;
 use crate::domain::classify::{Cause, Site};
-use crate::domain::decide::{HoldReason, unusable, without_build};
+use crate::domain::decide::{HoldReason, KeptOut, unusable, without_build};
 use crate::domain::detect::{Evidence, Place};
 use crate::domain::patch::Owner;
 use crate::domain::plan::Plan;
@@ -360,6 +360,7 @@ impl Account {
             _ => GrantUse::NotAsked,
         };
         let seen = Seen {
+            since: Timestamp::MIN,
             project: self.projects.get(&plan.project).cloned(),
             grant: self.grant.clone(),
             grant_use,

@@ -60,7 +60,7 @@ impl Remediation {
         }
         let last = self.plan.changes.len().saturating_sub(1);
         for (n, change) in self.plan.changes.iter().enumerate() {
-            let settled = self.in_place[n].map(|at| self.settled(at));
+            let settled = self.in_place[n].map(|at| self.settled(at.max(seen.since)));
             match (change.position(seen.project.as_ref(), &seen.grant), settled) {
                 (Position::Before, None) => {
                     return Step::Write { change: n, direction: Direction::Forward };
@@ -210,7 +210,8 @@ impl Remediation {
             Position::After | Position::AmidOthers => Undo::Next(Step::Write { change: n, direction: Direction::Back }),
             Position::Before | Position::WithoutOurs if self.never_begun(n) => Undo::Through,
             // Through only when seen undone long enough ago that no older answer can have been meant.
-            Position::Before | Position::WithoutOurs => match self.undone[n].map(|at| self.settled(at)) {
+            Position::Before | Position::WithoutOurs => match self.undone[n].map(|at| self.settled(at.max(seen.since)))
+            {
                 None => Undo::Next(Step::Record(Entry::Undone { change: n })),
                 Some(until) if now < until => Undo::Next(Step::Wait { until }),
                 Some(_) => Undo::Through,

@@ -75,7 +75,7 @@ kinds! {
     Info SettingsReloaded "New settings are in force; `detail` holds them.";
     Warn SettingsRejected "New settings are bad; the last good ones stay in force.";
     Warn ThrottleDetected "A failed build was diagnosed as throttled, by any registry.";
-    Info RemediationProposed "There is a plan that the mode does not let through; `changes` is the patch.";
+    Info RemediationProposed "There is a plan that the mode does not let through, or that stays out as a deployment set it back before; `changes` is the patch.";
     Info RemediationPlanned "A plan is in the ledger and is about to be carried out.";
     Info RemediationApplied "All changes were seen in place; a later build has to prove them.";
     Info RemediationVerified "A later build proved the remedy.";

@@ -24,7 +24,7 @@ fn by_default_it_stays_out_and_the_owner_is_told_once() {
     let Judgement::SetBack { plan, owner, times, kept } = &judgement else { panic!("{judgement:?}") };
     assert_eq!((plan.remedy, *owner), (Remedy::RegistryCredential, Some(Owner::CloudFormation)));
     assert_eq!((*times, *kept), (1, KeptOut::ByPolicy));
-    insta::assert_snapshot!(judgement, @"deployments of the code that owns project `web` set `registry_credential` back once, and `on_drift` is `hold`: merge the patch into that code, or run `unthrottled clear --project web`");
+    insta::assert_snapshot!(judgement, @"deployments of its owner's code set `registry_credential` back once, and `on_drift` is `hold`; merge the patch into that code, or run `unthrottled clear --project web`");
     let told = Fact::Judged { build: id("web:40b"), judgement };
     assert_eq!(situation.after(vec![told]).word(), "proposed for web:40b");
 }
@@ -65,7 +65,7 @@ fn it_is_applied_again_after_a_pause_as_long_as_attempts_are_left() {
     let given_up = again.after(set_back("web:40"));
     let Decision::Judge(judgement) = given_up.decision() else { panic!() };
     let Judgement::SetBack { times: 3, kept: KeptOut::AfterAttempts, .. } = &judgement else { panic!("{judgement:?}") };
-    insta::assert_snapshot!(judgement, @"deployments of the code that owns project `web` set `registry_credential` back 3 times, and no attempt is left: merge the patch into that code, or run `unthrottled clear --project web`");
+    insta::assert_snapshot!(judgement, @"deployments of its owner's code set `registry_credential` back 3 times, and no attempt is left; merge the patch into that code, or run `unthrottled clear --project web`");
     let told = Fact::Judged { build: id("web:40b"), judgement };
     assert_eq!(given_up.after(vec![told]).word(), "proposed for web:40b");
 }

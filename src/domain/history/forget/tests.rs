@@ -84,7 +84,7 @@ impl Both {
                 self.record(Fact::Detected(detected(&build)));
                 let held = Judgement::Held { reason: HoldReason::MaxOpen, detail: String::new(), until: self.now };
                 let left = Judgement::Left { reason: LeaveReason::NoRemedy, detail: String::new() };
-                let judgement = if happening.which % 2 == 0 { held } else { left };
+                let judgement = if happening.which.is_multiple_of(2) { held } else { left };
                 self.record(Fact::Judged { build, judgement });
             }
             _ => {
