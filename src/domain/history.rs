@@ -80,6 +80,13 @@ pub struct Detected {
     pub diagnosis: Diagnosis,
 }
 
+impl Detected {
+    /// Orders the builds of a project by when they ended.
+    fn age(&self) -> (Option<Timestamp>, Option<i64>, &BuildId) {
+        (self.ended, self.number, &self.build)
+    }
+}
+
 /// A fact in its place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Record {

@@ -126,7 +126,17 @@ impl Reconciler {
             book.history_mut(&self.scope).defer(&build, *until);
             return Ok(());
         }
-        self.record(book, Fact::Judged { build, judgement }, now).await
+        let held = match &judgement {
+            Judgement::Held { reason, .. } => Some(*reason),
+            _ => None,
+        };
+        self.record(book, Fact::Judged { build: build.clone(), judgement }, now).await?;
+        let superseded = held.map(|reason| book.history(&self.scope).older_in_wait(&pending.detected, reason));
+        for older in superseded.unwrap_or_default() {
+            let judgement = Judgement::Superseded { by: build.clone() };
+            self.record(book, Fact::Judged { build: older, judgement }, now).await?;
+        }
+        Ok(())
     }
 
     /// Records; a decision that another process overtook is made anew in the next tick.

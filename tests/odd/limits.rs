@@ -174,3 +174,25 @@ async fn an_api_that_throttles_most_calls_delays_and_starves_nothing() {
     assert_eq!(found, 12);
     assert_eq!(world.stages().await.iter().filter(|stage| stage.ends_with("verified")).count(), 12);
 }
+
+/// However long it takes and however often it fails: of the builds of a project only the newest waits, and is the one that
+/// is started again.
+#[tokio::test]
+async fn of_the_builds_that_wait_for_the_same_only_the_newest_waits() {
+    let world = World::new()
+        .set("[policy.limits]", "[[policy.freeze]]\ncron = \"0 18 * * FRI\"\nduration = \"18h\"\n[policy.limits]");
+    let mut daemon = world.daemon().await;
+    for _ in 0..5 {
+        refused(&world, &["web", "api"]);
+        let tick = world.tick(&mut daemon).await;
+        assert_eq!(tick.counts.builds_waiting, 2, "one a project");
+        world.sim.advance(SignedDuration::from_mins(10));
+    }
+    let newest = world.sim.builds_of("web").last().map(|build| build.id.clone()).expect("a build");
+    world.sim.advance(SignedDuration::from_hours(2));
+    world.rest(&mut daemon).await;
+    assert_eq!(world.stages().await, ["api: verified", "web: verified"]);
+    let remediations = world.remediations().await;
+    assert!(remediations.iter().any(|r| r.plan().because.as_str() == newest), "because of {newest}");
+    assert_eq!((world.ended_with_the_secret("web"), world.ended_with_the_secret("api")), (1, 1));
+}

@@ -4,6 +4,7 @@ use super::*;
 
 mod drift;
 mod proposals;
+mod waiting;
 
 use crate::domain::build::{RoleName, Visibility};
 use crate::domain::history::Fact;

@@ -131,18 +131,26 @@ impl History {
         remediation.stage() == Stage::Closed(Outcome::Verified) && newest == Some(id)
     }
 
-    /// The newest build of the same project and site that waits for the same as this one.
+    /// The newest build that waits for the same as this one and is newer than it.
     pub fn newer_in_wait(&self, detected: &Detected, reason: HoldReason) -> Option<&BuildId> {
-        let age = |of: &Detected| (of.ended, of.number, of.build.clone());
-        let alike = self.pending.values().filter(|pending| {
-            let waits = matches!(&pending.last, Some(Judgement::Held { reason: there, .. }) if *there == reason);
+        let newest = self.alike(detected, reason).max_by_key(|there| there.age())?;
+        (newest.age() > detected.age()).then_some(&newest.build)
+    }
+
+    /// The builds that wait for the same as this one and are older than it.
+    pub fn older_in_wait(&self, detected: &Detected, reason: HoldReason) -> Vec<BuildId> {
+        let older = self.alike(detected, reason).filter(|there| there.age() < detected.age());
+        older.map(|there| there.build.clone()).collect()
+    }
+
+    /// The builds of the same project, throttled in the same place, that something holds back for this reason.
+    fn alike(&self, detected: &Detected, reason: HoldReason) -> impl Iterator<Item = &Detected> {
+        let (project, site) = (detected.build.project(), detected.diagnosis.site);
+        self.pending.values().filter_map(move |pending| {
             let there = &pending.detected;
-            waits
-                && there.build.project() == detected.build.project()
-                && there.diagnosis.site == detected.diagnosis.site
-        });
-        let newest = alike.map(|pending| &pending.detected).max_by_key(|there| age(there))?;
-        (age(newest) > age(detected)).then_some(&newest.build)
+            let waits = matches!(&pending.last, Some(Judgement::Held { reason: last, .. }) if *last == reason);
+            (waits && there.diagnosis.site == site && there.build.project() == project).then_some(there)
+        })
     }
 
     fn settled_against(&self, project: &ProjectName, remedy: Remedy, why: Against) -> bool {
