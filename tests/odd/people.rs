@@ -418,7 +418,7 @@ async fn a_clock_that_jumps_over_a_restart_does_not_shorten_the_settling() {
     let mut daemon = world.daemon().await;
     world.tick(&mut daemon).await;
     let granted = format!("PutRolePolicy codebuild-web/{GRANT}");
-    assert_eq!(world.writes(), [granted.clone()]);
+    assert_eq!(world.writes(), std::slice::from_ref(&granted));
     drop(daemon);
     let ahead = Clock::of({
         let sim = world.sim.clone();
@@ -428,7 +428,7 @@ async fn a_clock_that_jumps_over_a_restart_does_not_shorten_the_settling() {
     for seconds in [0, 7, 7] {
         world.sim.advance(SignedDuration::from_secs(seconds));
         daemon.tick(&ahead).await.expect("a tick");
-        assert_eq!(world.writes(), [granted.clone()]);
+        assert_eq!(world.writes(), std::slice::from_ref(&granted));
     }
     world.sim.advance(SignedDuration::from_secs(1));
     daemon.tick(&ahead).await.expect("a tick");
