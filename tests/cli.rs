@@ -190,7 +190,7 @@ mod check {
         let (code, out, err) = end(unthrottled(dir.path()).arg("check"));
         assert_eq!((code, out.as_str()), (Some(78), ""));
         assert_snapshot!(err, @r#"
-        error: unthrottled.toml:9: policy[0].setle (policy "services"): unknown key, did you mean `settle`?; allowed: name, projects, exclude, tags, scopes, mode, credential, provisioning, later_phase, iac_owned, untrusted_builds, retry, settle, verify_within, on_ineffective, limits, freeze
+        error: unthrottled.toml:9: policy[0].setle (policy "services"): unknown key, did you mean `settle`?; allowed: name, projects, exclude, tags, scopes, mode, credential, provisioning, later_phase, iac_owned, untrusted_builds, retry, settle, verify_within, on_ineffective, on_drift, limits, freeze
         error: unthrottled.toml:10: policy[0].retry (policy "services") = "sometimes": no such choice; allowed: "never", "provisioning", "always"
         "#);
     }

@@ -75,6 +75,8 @@ async fn what_is_appended_is_loaded_by_the_next_process() {
     let ledger = Ledger::open(&path_in(&dir)).await.unwrap();
     assert_eq!(ledger.load().await.unwrap(), story());
     assert_eq!(ledger.since(30).await.unwrap(), story()[30..]);
+    assert_eq!(ledger.page(30, 4).await.unwrap(), story()[30..34]);
+    assert_eq!(ledger.page(story().len() as u64, 4).await.unwrap(), []);
     assert_eq!(ledger.head().await.unwrap(), story().len() as u64);
     assert_eq!(ledger.since(story().len() as u64).await.unwrap(), []);
 }

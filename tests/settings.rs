@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use jiff::SignedDuration;
 use std::path::PathBuf;
-use unthrottled::domain::policy::{Mode, OnIneffective, Remedy, Retry, UntrustedBuilds};
+use unthrottled::domain::policy::{Mode, OnDrift, OnIneffective, Remedy, Retry, UntrustedBuilds};
 use unthrottled::edge::settings::{self, Settings, Sources};
 
 /// The least that is enough.
@@ -92,6 +92,7 @@ mod defaults {
         assert_eq!(policy.settle, SignedDuration::from_secs(15));
         assert_eq!(policy.verify_within, SignedDuration::from_hours(24));
         assert_eq!(policy.on_ineffective, OnIneffective::Rollback);
+        assert_eq!(policy.on_drift, OnDrift::Hold);
         assert_eq!(policy.limits.max_open, 5);
         assert_eq!(policy.limits.max_per_hour, 10);
         assert_eq!(policy.limits.max_share, 0.1);
@@ -171,6 +172,7 @@ mod layers {
         settle = "15s"
         verify_within = "24h"
         on_ineffective = "rollback"
+        on_drift = "hold"
 
         [policy.tags]
         team = "payments"
@@ -202,6 +204,7 @@ mod layers {
         settle = "30s"
         verify_within = "3d"
         on_ineffective = "rollback"
+        on_drift = "hold"
 
         [policy.limits]
         max_open = 10
@@ -227,6 +230,7 @@ mod layers {
         settle = "15s"
         verify_within = "24h"
         on_ineffective = "keep"
+        on_drift = "hold"
 
         [policy.limits]
         max_open = 5
@@ -353,7 +357,7 @@ mod mistakes {
                 http = 1
                 [demon]
             "#), @r#"
-            unthrottled.toml:9: policy[0].setle (policy "all"): unknown key, did you mean `settle`?; allowed: name, projects, exclude, tags, scopes, mode, credential, provisioning, later_phase, iac_owned, untrusted_builds, retry, settle, verify_within, on_ineffective, limits, freeze
+            unthrottled.toml:9: policy[0].setle (policy "all"): unknown key, did you mean `settle`?; allowed: name, projects, exclude, tags, scopes, mode, credential, provisioning, later_phase, iac_owned, untrusted_builds, retry, settle, verify_within, on_ineffective, on_drift, limits, freeze
             unthrottled.toml:11: daemon.poll_intervall: unknown key, did you mean `poll_interval`?; allowed: poll_interval, lookback, mode, http_listen
             unthrottled.toml:12: daemon.http: unknown key, did you mean `http_listen`?; allowed: poll_interval, lookback, mode, http_listen
             unthrottled.toml:13: demon: unknown key, did you mean `daemon`?; allowed: daemon, ledger, docker_hub, scope, images, credential, policy
@@ -371,7 +375,7 @@ mod mistakes {
                 [daemon]
                 lookback = 2026-11-21
             "#), @r#"
-            unthrottled.toml:9: policy[0].projects2 (policy "all"): unknown key, did you mean `projects`?; allowed: name, projects, exclude, tags, scopes, mode, credential, provisioning, later_phase, iac_owned, untrusted_builds, retry, settle, verify_within, on_ineffective, limits, freeze
+            unthrottled.toml:9: policy[0].projects2 (policy "all"): unknown key, did you mean `projects`?; allowed: name, projects, exclude, tags, scopes, mode, credential, provisioning, later_phase, iac_owned, untrusted_builds, retry, settle, verify_within, on_ineffective, on_drift, limits, freeze
             unthrottled.toml:10: policy[0].settle (policy "all") = 15: a number does not belong here; allowed: text, as in "15s"
             unthrottled.toml:11: policy[0].limits (policy "all") = [1]: a list does not belong here; allowed: a table
             unthrottled.toml:12: policy[0].retry (policy "all") = true: a truth value does not belong here; allowed: "never", "provisioning", "always"

@@ -45,7 +45,7 @@ impl Drive {
     /// Opens the ledger; takes the lease if it is free.
     pub async fn open(frame: &Frame) -> anyhow::Result<Drive> {
         let settings = frame.settings()?;
-        match Daemon::open(settings, Access::Write, &as_configured).await {
+        match Daemon::open(settings, Access::Once, &as_configured).await {
             Ok(daemon) => Ok(Drive { daemon, acts: Acts::Here }),
             Err(StartError::Lease(LeaseError::Held { .. })) => {
                 let daemon = Daemon::open(settings, Access::Append, &as_configured).await.map_err(cannot_start)?;

@@ -85,10 +85,11 @@ fn print_json(out: &mut impl Write, found: &[Assessment]) -> anyhow::Result<()> 
             Some(Decision::Remediate(_)) => ("remediate", None),
             Some(Decision::Judge(Judgement::Proposed { .. })) => ("propose", None),
             Some(Decision::Judge(Judgement::ForOwner { patch })) => ("patch", Some(patch.why.clone())),
+            Some(Decision::Judge(judgement @ Judgement::SetBack { .. })) => ("patch", Some(judgement.to_string())),
             Some(Decision::Judge(Judgement::Repeated { .. })) => ("proposed", None),
             Some(Decision::Judge(Judgement::Held { detail, .. })) => ("hold", Some(detail.clone())),
             Some(Decision::Judge(Judgement::Left { detail, .. })) => ("leave", Some(detail.clone())),
-            Some(Decision::Judge(Judgement::Covered { .. })) => ("covered", None),
+            Some(Decision::Judge(Judgement::Covered { .. } | Judgement::Superseded { .. })) => ("covered", None),
         };
         let line = json!({
             "project_name": assessment.build.project,

@@ -3,7 +3,7 @@
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{self, Cell, Tone, paint};
 use crate::domain::classify::{Cause, Diagnosis, Login, Registry, Site, UnknownReason};
-use crate::domain::decide::{Decision, Judgement};
+use crate::domain::decide::{self, Decision, Judgement, KeptOut};
 use crate::domain::patch::{Owner, Patch, Sheet};
 use crate::domain::plan::{Plan, RetryPlan};
 use crate::domain::policy::Remedy;
@@ -66,6 +66,13 @@ pub fn judgement(judgement: &Judgement) -> Cell {
         }
         Judgement::ForOwner { patch } => Cell::new(Tone::Warn, format!("patch for the owner: {}", patch.why)),
         Judgement::Repeated { build } => Cell::new(Tone::Warn, format!("proposed already, because of build {build}")),
+        Judgement::SetBack { plan, times, kept, .. } => {
+            let tone = if *kept == KeptOut::ByPolicy { Tone::Warn } else { Tone::Bad };
+            Cell::new(tone, format!("kept out: {}", decide::kept_out(plan, *times, *kept)))
+        }
+        Judgement::Superseded { by } => {
+            Cell::new(Tone::Plain, format!("superseded by build {by}, which waits for the same"))
+        }
         Judgement::Covered { by } => Cell::new(Tone::Plain, format!("covered by remediation {by}")),
     }
 }
@@ -147,6 +154,7 @@ pub fn entry(entry: &Entry) -> Cell {
         Entry::RetryRefused { detail } => Cell::new(Tone::Warn, format!("not started again: {detail}")),
         Entry::Verified { by } => Cell::new(Tone::Good, format!("verified by {by}")),
         Entry::RollbackDecided { detail, .. } => Cell::new(Tone::Warn, format!("to be taken back: {detail}")),
+        Entry::SetBack { owner } => Cell::new(Tone::Warn, format!("set back by a deployment of {}", owner.title())),
         Entry::Undone { change } => plain(format!("change {} seen undone", change + 1)),
         Entry::RolledBack => Cell::new(Tone::Warn, "taken back"),
         Entry::Escalated { detail, .. } => Cell::new(Tone::Bad, format!("left to a person: {detail}")),

@@ -6,7 +6,7 @@ use super::output::{self, Cell, Format, Table, Tone, paint};
 use super::run::cannot_start;
 use super::shared;
 use crate::domain::classify::Site;
-use crate::domain::decide::{Decision, Judgement};
+use crate::domain::decide::{Decision, HoldReason, Judgement};
 use crate::domain::policy::Remedy;
 use crate::domain::survey::{self, Row, Standing, Way};
 use crate::edge::clock;
@@ -125,7 +125,11 @@ fn way_json(way: &Way, decision: Option<&Decision>) -> Value {
         Some(Decision::Judge(Judgement::ForOwner { patch })) => {
             ("propose", Some(Remedy::ProposePatch), None, Some(patch.why.clone()))
         }
+        Some(Decision::Judge(judgement @ Judgement::SetBack { plan, .. })) => {
+            ("propose", Some(plan.remedy), Some(HoldReason::SetBack.word()), Some(judgement.to_string()))
+        }
         Some(Decision::Judge(Judgement::Repeated { .. })) => ("propose", Some(Remedy::ProposePatch), None, None),
+        Some(Decision::Judge(Judgement::Superseded { by })) => ("covered", None, None, Some(by.to_string())),
         Some(Decision::Judge(Judgement::Covered { by })) => ("covered", None, None, Some(by.to_string())),
     };
     json!({
@@ -259,8 +263,10 @@ fn words(decision: &Decision) -> String {
         Decision::Judge(Judgement::Proposed { plan, .. }) => format!("{}, proposed", plan.remedy),
         Decision::Judge(Judgement::Held { reason, .. }) => format!("held ({})", reason.word()),
         Decision::Judge(Judgement::Left { reason, .. }) => format!("nothing ({})", reason.word()),
-        Decision::Judge(Judgement::ForOwner { .. } | Judgement::Repeated { .. }) => "patch for the owner".to_string(),
-        Decision::Judge(Judgement::Covered { .. }) => "cure under way".to_string(),
+        Decision::Judge(Judgement::ForOwner { .. } | Judgement::Repeated { .. } | Judgement::SetBack { .. }) => {
+            "patch for the owner".to_string()
+        }
+        Decision::Judge(Judgement::Covered { .. } | Judgement::Superseded { .. }) => "cure under way".to_string(),
     }
 }
 

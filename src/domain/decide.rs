@@ -4,10 +4,12 @@
 //! build and the project, [`decide`] the rest.
 
 mod choose;
+mod drift;
 mod room;
 mod words;
 
 pub use choose::first_plan;
+pub use words::kept_out;
 
 use crate::domain::build::{BuildId, Project, Role, RoleName, Secret, SecretArn};
 use crate::domain::classify::{Cause, Login, Site};
@@ -69,11 +71,38 @@ pub enum Judgement {
         /// More about it, in a sentence.
         detail: String,
     },
+    /// A deployment of the code that owns the project has set this remedy back, so its cure belongs into that code.
+    SetBack {
+        /// What that code would have to keep.
+        plan: Box<Plan>,
+        /// Whose code owns the project, if a tag still tells.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<Owner>,
+        /// How often it was set back.
+        times: usize,
+        /// What keeps it out.
+        kept: KeptOut,
+    },
+    /// A newer build of the project, throttled in the same place, waits for the same.
+    Superseded {
+        /// Which.
+        by: BuildId,
+    },
     /// A remediation that is under way already is its cure.
     Covered {
         /// Which.
         by: RemediationId,
     },
+}
+
+/// What keeps a remedy out that was set back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeptOut {
+    /// The policy's `on_drift` is `hold`.
+    ByPolicy,
+    /// It was applied as often as is allowed; a person must look.
+    AfterAttempts,
 }
 
 /// What holds a plan back.
@@ -94,6 +123,8 @@ pub enum HoldReason {
     RoleUnproven,
     /// The secret can't be used.
     CredentialUnusable,
+    /// A deployment has set it back not long ago.
+    SetBack,
 }
 
 /// Why nothing is done.
@@ -216,7 +247,7 @@ pub fn screen<'a>(case: Case<'_>, policies: &'a [Policy], most: Mode, now: Times
     let Some(site) = detected.diagnosis.site else {
         return Screened::Judge(left(LeaveReason::NoRemedy, "it is not known who pulled"));
     };
-    if project.tag(policy::STOP_TAG).is_some_and(|value| value.eq_ignore_ascii_case(policy::STOP_VALUE)) {
+    if policy::is_stopped(project) {
         return Screened::Judge(left(LeaveReason::StopSwitch, "the project is tagged `unthrottled = off`"));
     }
     let Some(policy) = policy::policy_for(policies, scope, project) else {
@@ -311,6 +342,9 @@ pub fn decide(case: Case<'_>, screened: (&Policy, Mode, Site), means: Means<'_>,
         let owner = patch::owner(case.project);
         return Decision::Judge(once(case, Judgement::Proposed { plan: Box::new(plan), mode, owner }));
     }
+    if let Some(judgement) = drift::kept_out(case, policy, &plan, now) {
+        return Decision::Judge(once(case, judgement));
+    }
     match room::room(case.history, policy, &plan, means.matched, now) {
         Some(judgement) => Decision::Judge(judgement),
         None => Decision::Remediate(Box::new(plan)),
@@ -341,6 +375,16 @@ fn left(reason: LeaveReason, detail: &str) -> Judgement {
 
 fn held(reason: HoldReason, detail: String, now: Timestamp, wait: SignedDuration) -> Judgement {
     Judgement::Held { reason, detail, until: now.saturating_add(wait).unwrap_or(Timestamp::MAX) }
+}
+
+/// Of the builds of a project that wait for the same only the newest goes on waiting, so that no more wait than there are
+/// projects: what becomes of it is the answer to all of them.
+pub fn unless_superseded(history: &History, detected: &Detected, judgement: Judgement) -> Judgement {
+    let Judgement::Held { reason, .. } = &judgement else { return judgement };
+    match history.newer_in_wait(detected, *reason) {
+        Some(by) => Judgement::Superseded { by: by.clone() },
+        None => judgement,
+    }
 }
 
 /// Whether a build was judged in the same way before: a held build is recorded once a reason, not once a look.

@@ -1,23 +1,24 @@
 //! What happened so far: the ledger's facts, and their fold.
 
 mod ask;
+mod forget;
+mod proposal;
+
+pub use forget::Held;
 
 use crate::domain::build::{BuildId, ProjectName, RoleName, SecretArn};
 use crate::domain::change::Change;
-use crate::domain::classify::{Diagnosis, Site, UnknownReason};
+use crate::domain::classify::{Diagnosis, UnknownReason};
 use crate::domain::decide::{Judgement, LeaveReason};
-use crate::domain::patch::Patch;
-use crate::domain::plan::{Plan, RemediationId};
+use crate::domain::plan::RemediationId;
 use crate::domain::policy::Remedy;
 use crate::domain::remediation::{BrokenHistory, Entry, Remediation, RollbackReason};
-use jiff::{SignedDuration, Timestamp};
+use forget::Forgotten;
+use jiff::Timestamp;
+use proposal::Proposal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// How long a build that was dealt with is remembered, so that it is not dealt with again. Longer than a build can run
-/// (36 h) and wait (8 h) together.
-const REMEMBERED: SignedDuration = SignedDuration::from_hours(72);
 
 /// One thing that happened. The ledger holds nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -79,6 +80,13 @@ pub struct Detected {
     pub diagnosis: Diagnosis,
 }
 
+impl Detected {
+    /// Orders the builds of a project by when they ended.
+    fn age(&self) -> (Option<Timestamp>, Option<i64>, &BuildId) {
+        (self.ended, self.number, &self.build)
+    }
+}
+
 /// A fact in its place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Record {
@@ -115,13 +123,13 @@ enum Against {
     TakenOut,
 }
 
-/// What people were told to look at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Proposal {
-    /// A plan that a mode held back.
-    Plan(Box<Plan>),
-    /// A patch.
-    Patch(Box<Patch>),
+/// How often the owner's deployments set a remedy back, and when last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SetBacks {
+    /// How often.
+    pub times: usize,
+    /// When last.
+    pub last: Timestamp,
 }
 
 /// The facts of one scope, folded.
@@ -131,12 +139,18 @@ pub struct History {
     pending: BTreeMap<BuildId, Pending>,
     /// Builds that were dealt with, and when.
     known: BTreeMap<BuildId, Timestamp>,
-    /// What those of them that were throttled were diagnosed as.
-    diagnosed: BTreeMap<BuildId, Detected>,
+    /// The throttled build that something final was decided about last.
+    judged: Option<Detected>,
+    /// The newest remediation of each project and remedy.
+    newest: BTreeMap<(ProjectName, Remedy), RemediationId>,
+    /// What is left of those that were let go.
+    forgotten: Forgotten,
     /// When a person cleared a project.
     cleared: BTreeMap<ProjectName, Timestamp>,
     /// Remedies that are not tried again, by project, until a person clears it.
     against: BTreeSet<(ProjectName, Remedy, Against)>,
+    /// What the owner's deployments set back, until a person clears the project.
+    set_back: BTreeMap<(ProjectName, Remedy), SetBacks>,
     /// Roles that failed with a secret, and the project that showed it, until a person clears that project.
     failed_roles: BTreeSet<(RoleName, SecretArn, ProjectName)>,
     /// Grants that are there, if they are, through us.
@@ -167,7 +181,6 @@ impl History {
             Fact::Detected(detected) => {
                 let pending = Pending { detected: detected.clone(), since: at, due: at, last: None };
                 self.known.insert(detected.build.clone(), at);
-                self.diagnosed.insert(detected.build.clone(), detected.clone());
                 // A build that has its remediation is not decided about again.
                 if self.caused(&detected.build).is_none() {
                     self.pending.insert(detected.build.clone(), pending);
@@ -187,8 +200,10 @@ impl History {
             }
             Fact::Cleared { project } => {
                 self.cleared.insert(project.clone(), at);
+                self.forgotten.clear(project);
                 self.proposed.remove(project);
                 self.against.retain(|(name, _, _)| name != project);
+                self.set_back.retain(|(name, _), _| name != project);
                 self.failed_roles.retain(|(_, _, name)| name != project);
             }
         }
@@ -208,8 +223,12 @@ impl History {
             | Judgement::ForOwner { .. }
             | Judgement::Repeated { .. }
             | Judgement::Left { .. }
+            | Judgement::SetBack { .. }
+            | Judgement::Superseded { .. }
             | Judgement::Covered { .. } => {
-                self.pending.remove(build);
+                if let Some(pending) = self.pending.remove(build) {
+                    self.judged = Some(pending.detected);
+                }
                 self.note_proposal(build, judgement);
             }
         }
@@ -236,6 +255,7 @@ impl History {
             {
                 self.granted.insert((role.clone(), policy.to_string()));
             }
+            self.newest.insert((plan.project.clone(), plan.remedy), id.clone());
             self.remediations.insert(id.clone(), Remediation::begin((**plan).clone(), at));
             return Ok(());
         }
@@ -248,6 +268,11 @@ impl History {
             && let Some(Change::Grant { role, policy, .. }) = plan.changes.get(*change)
         {
             self.granted.remove(&(role.clone(), policy.clone()));
+        }
+        if let Entry::SetBack { .. } = entry {
+            let key = (plan.project.clone(), plan.remedy);
+            let times = self.set_back.get(&key).map_or(0, |before| before.times);
+            self.set_back.insert(key, SetBacks { times: times + 1, last: at });
         }
         if let Some(against) = against(entry) {
             self.against.insert((plan.project.clone(), plan.remedy, against));
@@ -264,14 +289,6 @@ impl History {
     pub fn defer(&mut self, build: &BuildId, until: Timestamp) {
         if let Some(pending) = self.pending.get_mut(build) {
             pending.due = until;
-        }
-    }
-
-    /// Forgets builds that can't come up again.
-    pub fn forget_before(&mut self, now: Timestamp) {
-        if let Ok(limit) = now.checked_sub(REMEMBERED) {
-            self.known.retain(|_, at| *at >= limit);
-            self.diagnosed.retain(|build, _| self.known.contains_key(build));
         }
     }
 }
@@ -329,45 +346,9 @@ impl Judgement {
             | Judgement::Proposed { .. }
             | Judgement::ForOwner { .. }
             | Judgement::Repeated { .. }
+            | Judgement::SetBack { .. }
+            | Judgement::Superseded { .. }
             | Judgement::Covered { .. } => None,
-        }
-    }
-}
-
-impl Proposal {
-    fn of(judgement: &Judgement) -> Option<Proposal> {
-        match judgement {
-            Judgement::Proposed { plan, .. } => Some(Proposal::Plan(plan.clone())),
-            Judgement::ForOwner { patch } => Some(Proposal::Patch(patch.clone())),
-            Judgement::Held { .. }
-            | Judgement::Left { .. }
-            | Judgement::Repeated { .. }
-            | Judgement::Covered { .. } => None,
-        }
-    }
-
-    fn project(&self) -> &ProjectName {
-        match self {
-            Proposal::Plan(plan) => &plan.project,
-            Proposal::Patch(patch) => &patch.project,
-        }
-    }
-
-    fn site(&self) -> Site {
-        match self {
-            Proposal::Plan(plan) => plan.site,
-            Proposal::Patch(patch) => patch.site,
-        }
-    }
-
-    /// Whether people would read the same in both.
-    fn is_like(&self, other: &Proposal) -> bool {
-        match (self, other) {
-            (Proposal::Plan(a), Proposal::Plan(b)) => {
-                a.site == b.site && a.remedy == b.remedy && a.changes == b.changes
-            }
-            (Proposal::Patch(a), Proposal::Patch(b)) => a.is_like(b),
-            (Proposal::Plan(_) | Proposal::Patch(_), _) => false,
         }
     }
 }

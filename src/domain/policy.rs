@@ -141,6 +141,16 @@ pub enum OnIneffective {
     Keep,
 }
 
+/// What becomes of a remedy that the code which owns the project has set back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDrift {
+    /// It stays out, and the owner gets the patch for that code.
+    Hold,
+    /// The next throttled build has it applied again, later and later, as long as attempts are left.
+    Reapply,
+}
+
 /// A Docker Hub secret and the names under which it is used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Credential {
@@ -226,6 +236,8 @@ pub struct Policy {
     pub verify_within: SignedDuration,
     /// What becomes of a remedy that did not help.
     pub on_ineffective: OnIneffective,
+    /// What becomes of a remedy that the code which owns the project has set back.
+    pub on_drift: OnDrift,
     /// How much at once.
     pub limits: Limits,
     /// Windows without changes.
@@ -279,6 +291,11 @@ impl Freeze {
         let end = opened.timestamp().checked_add(self.duration).ok()?;
         (now < end).then_some(end)
     }
+}
+
+/// Whether the project carries the tag that stops.
+pub fn is_stopped(project: &Project) -> bool {
+    project.tag(STOP_TAG).is_some_and(|value| value.eq_ignore_ascii_case(STOP_VALUE))
 }
 
 /// The first policy that matches a project decides.

@@ -14,11 +14,14 @@
 //! # Assumptions
 //! - One writer at a time: the ledger's sequence number refuses an entry decided on an older history.
 //! - A read that answers an older state does so for less than the plan's `settle` after the write.
+//! - While a process runs, its clock does not jump forward by as much as `settle`. Over a restart it may.
 
+mod drift;
 mod step;
 
 use crate::domain::build::{BuildId, Project};
 use crate::domain::change::GrantSeen;
+use crate::domain::patch::Owner;
 use crate::domain::plan::{Approval, Plan};
 use crate::domain::verdict::Verdict;
 use jiff::Timestamp;
@@ -107,6 +110,11 @@ pub enum Entry {
         /// The build that told, or nothing.
         by: Option<BuildId>,
     },
+    /// A deployment of the code that owns the project set our change to it back; what is left of ours is taken back.
+    SetBack {
+        /// What deploys the project, as its tags tell.
+        owner: Owner,
+    },
     /// Change number `change` was seen to be undone.
     Undone {
         /// Counted from 0.
@@ -150,6 +158,9 @@ pub enum Outcome {
 /// What one look at AWS showed; never what a call answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
+    /// Since when this process has been looking, by the clock that says what time it is now. What settled before that
+    /// settles again: the clock may have jumped while no process ran.
+    pub since: Timestamp,
     /// The project, or none if it is gone.
     pub project: Option<Project>,
     /// The grant.
@@ -294,6 +305,11 @@ impl Remediation {
                 // Each decision goes through all changes: what was undone before may have come back since.
                 self.undone.fill(None);
             }
+            Entry::SetBack { owner } => {
+                self.enter(Stage::RollingBack, at);
+                self.because_of = Some(format!("a deployment by {} set it back", owner.title()));
+                self.undone.fill(None);
+            }
             Entry::RolledBack => self.enter(Stage::Closed(Outcome::RolledBack), at),
             Entry::Escalated { detail, .. } => {
                 self.enter(Stage::Closed(Outcome::Escalated), at);
@@ -309,7 +325,9 @@ impl Remediation {
             (_, Entry::Planned(_)) | (Stage::Closed(Outcome::RolledBack), _) => false,
             // A person may take back what was proven or escalated.
             (_, Entry::RollbackDecided { .. }) => true,
+            (Stage::Closed(outcome), Entry::SetBack { .. }) => outcome == Outcome::Verified,
             (Stage::Closed(_), _) => false,
+            (Stage::Planned | Stage::Applied, Entry::SetBack { .. }) => true,
             (Stage::Planned, Entry::Applied) => self.in_place.iter().all(Option::is_some),
             (Stage::Planned, Entry::InPlace { .. } | Entry::Escalated { .. }) => true,
             (Stage::Applied, Entry::RetryIntended) => self.retry == RetryState::NotAsked,
@@ -410,6 +428,7 @@ impl Entry {
             Entry::RetryRefused { .. } => "retry_refused",
             Entry::Verified { .. } => "verified",
             Entry::RollbackDecided { .. } => "rollback_decided",
+            Entry::SetBack { .. } => "set_back",
             Entry::Undone { .. } => "undone",
             Entry::RolledBack => "rolled_back",
             Entry::Escalated { .. } => "escalated",

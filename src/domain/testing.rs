@@ -12,7 +12,7 @@ use crate::domain::history::{Detected, Fact, History, Record};
 use crate::domain::images::{CuratedImage, CuratedImages, KnownImages, Needs, OfficialImages, Version};
 use crate::domain::patch::{Owner, Patch};
 use crate::domain::plan::{Approval, Plan, RemediationId, RetryPlan};
-use crate::domain::policy::{Credential, Limits, Mode, OnIneffective, Policy, Remedy, Retry, UntrustedBuilds};
+use crate::domain::policy::{Credential, Limits, Mode, OnDrift, OnIneffective, Policy, Remedy, Retry, UntrustedBuilds};
 use crate::domain::remediation::{Entry, RollbackReason};
 use crate::domain::remedy::grant;
 use globset::{Glob, GlobSet, GlobSetBuilder};
@@ -293,6 +293,7 @@ pub(crate) fn policy(name: &str) -> Policy {
         settle: seconds(15),
         verify_within: seconds(86_400),
         on_ineffective: OnIneffective::Rollback,
+        on_drift: OnDrift::Hold,
         limits: Limits { max_open: 5, max_per_hour: 10, max_share: 1.0, attempts_per_project: 2 },
         freezes: Vec::new(),
     }

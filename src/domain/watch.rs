@@ -110,6 +110,13 @@ impl Watch {
         }
     }
 
+    /// No build that ended before then is of interest to a sweep, not even if this watch is lost.
+    pub fn horizon(&self, lookback: SignedDuration, now: Timestamp) -> Timestamp {
+        let first = now.saturating_sub(lookback).unwrap_or(Timestamp::MIN);
+        let swept = self.swept.map(|swept| swept.saturating_sub(OVERLAP).unwrap_or(Timestamp::MIN));
+        swept.map_or(first, |swept| swept.min(first))
+    }
+
     /// Takes a whole sweep in: its ids are known from now on, and the `fresh` ones are waited for.
     pub fn take_in(&mut self, sweep: Sweep, fresh: &[BuildId]) {
         for id in fresh.iter().filter(|id| !sweep.known.contains(id)) {

@@ -22,7 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 const STEPS: usize = 24;
 
 /// How often a remediation that waits for proof is looked at for edits by others.
-const DRIFT_LOOK: SignedDuration = SignedDuration::from_mins(5);
+pub(super) const DRIFT_LOOK: SignedDuration = SignedDuration::from_mins(5);
 
 /// How long after a write that a look does not show yet it is worth another look, at the least.
 const LAG: SignedDuration = SignedDuration::from_secs(5);
@@ -54,6 +54,7 @@ impl Reconciler {
         id: &RemediationId,
         clock: &Clock,
     ) -> Result<Option<Timestamp>, BookError> {
+        self.since.get_or_insert(clock.now());
         self.next_look.remove(id);
         self.advance(book, id, clock).await?;
         Ok(self.next_look.get(id).copied())
@@ -150,8 +151,7 @@ impl Reconciler {
         if remediation.is_asked_for() {
             return true;
         }
-        let stopped = seen.project.as_ref().and_then(|project| project.tag(policy::STOP_TAG));
-        self.rules.mode == Mode::Apply && !stopped.is_some_and(|value| value.eq_ignore_ascii_case(policy::STOP_VALUE))
+        self.rules.mode == Mode::Apply && !seen.project.as_ref().is_some_and(policy::is_stopped)
     }
 
     /// One look at everything that the next step depends on.
@@ -171,7 +171,8 @@ impl Reconciler {
             Stage::Planned | Stage::Applied | Stage::Closed(_) => GrantUse::NotAsked,
         };
         let verdicts = self.verdicts.get(&plan.id).cloned().unwrap_or_default();
-        Ok(Seen { project, grant, grant_use, verdicts })
+        let since = self.since.unwrap_or(Timestamp::MIN);
+        Ok(Seen { since, project, grant, grant_use, verdicts })
     }
 
     /// Whether anything still needs the grant: asked of the live projects, not of our records alone.

@@ -7,17 +7,33 @@
 use crate::domain::build::BuildId;
 use crate::domain::history::{Fact, History, Record};
 use crate::domain::plan::RemediationId;
-use crate::domain::remediation::BrokenHistory;
+use crate::domain::remediation::{BrokenHistory, Entry, Remediation};
 use crate::domain::watch::Watch;
 use crate::edge::event::{self, Event, Place};
 use crate::edge::ledger::{Ledger, LedgerError};
-use jiff::Timestamp;
-use std::collections::BTreeMap;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Records that are read at once: the ledger is never in memory as a whole.
+const PAGE: usize = 1_000;
+
+/// How much of what happened is kept in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// All of it: a person may ask for anything.
+    Whole,
+    /// What decisions still ask about; the rest is read from the ledger when something happens to it.
+    Bounded {
+        /// How far back builds are looked for.
+        lookback: SignedDuration,
+    },
+}
 
 /// The ledger, folded by scope.
 #[derive(Debug)]
 pub struct Book {
     ledger: Option<Ledger>,
+    memory: Memory,
     head: u64,
     histories: BTreeMap<String, History>,
     places: BTreeMap<String, Place>,
@@ -51,11 +67,13 @@ pub enum BookError {
 }
 
 impl Book {
-    /// Reads and folds the whole ledger; without one there is nothing to read, and nothing can be recorded.
-    pub async fn open(ledger: Option<Ledger>, places: Vec<Place>) -> Result<Book, BookError> {
+    /// Reads and folds the whole ledger, a page at a time; without one there is nothing to read, and nothing can be
+    /// recorded.
+    pub async fn open(ledger: Option<Ledger>, places: Vec<Place>, memory: Memory) -> Result<Book, BookError> {
         let places = places.into_iter().map(|place| (place.scope.clone(), place)).collect();
         let mut book = Book {
             ledger,
+            memory,
             head: 0,
             histories: BTreeMap::new(),
             places,
@@ -70,13 +88,82 @@ impl Book {
             }
         }
         let emitted = ledger.emitted().await?;
-        for record in ledger.load().await? {
-            let event = book.fold(&record)?;
-            if record.seq > emitted {
-                book.missed.extend(event);
+        let mut watches: BTreeMap<String, Watch> = BTreeMap::new();
+        loop {
+            let page = book.page().await?;
+            let Some(last) = page.last() else { return Ok(book) };
+            let at = last.at;
+            book.recall(&page).await?;
+            for record in page {
+                let event = book.fold(&record)?;
+                if record.seq > emitted {
+                    book.missed.extend(event);
+                }
+            }
+            if let Memory::Bounded { lookback } = book.memory {
+                for scope in book.histories.keys().cloned().collect::<Vec<String>>() {
+                    if !watches.contains_key(&scope) {
+                        watches.insert(scope.clone(), book.watch(&scope).await?);
+                    }
+                    // Later records and the present are later than this, so nothing is let go too early.
+                    let since = watches[&scope].horizon(lookback, at);
+                    book.forget_before(&scope, since);
+                }
             }
         }
-        Ok(book)
+    }
+
+    /// Lets go what decisions ask about no more, where no build is of interest that ended before `since`.
+    pub fn forget_before(&mut self, scope: &str, since: Timestamp) {
+        if self.memory != Memory::Whole {
+            self.history_mut(scope).forget_before(since);
+        }
+    }
+
+    /// The next records that were not folded yet.
+    async fn page(&self) -> Result<Vec<Record>, BookError> {
+        match &self.ledger {
+            Some(ledger) => Ok(ledger.page(self.head, PAGE).await?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Reads again what was let go and these records tell more of, as when a person takes back what was proven long ago.
+    async fn recall(&mut self, records: &[Record]) -> Result<(), BookError> {
+        let (Some(ledger), Memory::Bounded { .. }) = (&self.ledger, self.memory) else { return Ok(()) };
+        let mut planned = BTreeSet::new();
+        let mut wanted: BTreeMap<(String, RemediationId), Vec<(Timestamp, Entry)>> = BTreeMap::new();
+        for record in records {
+            let Fact::Remediation { id, entry } = &record.fact else { continue };
+            let key = (record.scope.clone(), id.clone());
+            if matches!(entry, Entry::Planned(_)) {
+                planned.insert(key);
+            } else if !planned.contains(&key) && self.history(&record.scope).remediation(id).is_none() {
+                wanted.entry(key).or_default();
+            }
+        }
+        let mut seq = 0;
+        while !wanted.is_empty() && seq < self.head {
+            let page = ledger.page(seq, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            seq = last.seq;
+            for record in page.into_iter().filter(|record| record.seq <= self.head) {
+                if let Fact::Remediation { id, entry } = record.fact
+                    && let Some(entries) = wanted.get_mut(&(record.scope, id))
+                {
+                    entries.push((record.at, entry));
+                }
+            }
+        }
+        for ((scope, id), entries) in wanted {
+            // One that was never planned is refused when its entry is folded.
+            if !entries.is_empty() {
+                let remediation =
+                    Remediation::replay(&entries).map_err(|broken| BookError::Broken { seq: self.head, broken })?;
+                self.history_mut(&scope).recall(id, remediation);
+            }
+        }
+        Ok(())
     }
 
     /// Emits the events of entries that an earlier process appended, and was killed before it wrote them out.
@@ -123,19 +210,30 @@ impl Book {
         if ledger.head().await? == self.head {
             return Ok(Caught::Nothing);
         }
-        let new = ledger.since(self.head).await?;
-        for record in &new {
-            // Who appended it knew the account, perhaps before we did; its event is told in the same words by all.
+        loop {
+            let new = self.page().await?;
+            if new.is_empty() {
+                return Ok(Caught::Up);
+            }
+            self.learn_accounts(&new).await?;
+            self.recall(&new).await?;
+            for record in new {
+                self.fold(&record)?.iter().for_each(event::emit);
+            }
+        }
+    }
+
+    /// Who appended them knew the account, perhaps before we did; their events are told in the same words by all.
+    async fn learn_accounts(&mut self, records: &[Record]) -> Result<(), BookError> {
+        let Some(ledger) = &self.ledger else { return Ok(()) };
+        for record in records {
             if let Some(place) = self.places.get_mut(&record.scope)
                 && place.account.is_none()
             {
                 place.account = ledger.account(&record.scope).await?;
             }
         }
-        for record in new {
-            self.fold(&record)?.iter().for_each(event::emit);
-        }
-        Ok(Caught::Up)
+        Ok(())
     }
 
     /// Appends a fact and emits its event.
@@ -200,7 +298,13 @@ impl Book {
         let about = |record: &Record| {
             record.build() == Some(build) || matches!(&record.fact, Fact::Remediation { id: there, .. } if *there == id)
         };
-        Ok(ledger.load().await?.into_iter().filter(about).collect())
+        let (mut facts, mut seq) = (Vec::new(), 0);
+        loop {
+            let page = ledger.page(seq, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(facts) };
+            seq = last.seq;
+            facts.extend(page.into_iter().filter(about));
+        }
     }
 
     /// What the scope's watch remembered.

@@ -9,7 +9,7 @@ use crate::edge::http::{Health, Reached};
 use crate::edge::ledger::lease::{self, Lease, LeaseError};
 use crate::edge::ledger::{Ledger, LedgerError};
 use crate::edge::settings::{ScopeSettings, Settings, Sources};
-use crate::reconcile::{Book, BookError, Reconciler, Rules, Tick, chain};
+use crate::reconcile::{Book, BookError, Memory, Reconciler, Rules, Tick, chain};
 use jiff::{SignedDuration, Timestamp};
 use std::future::Future;
 use std::pin::pin;
@@ -31,6 +31,8 @@ pub enum Access {
     Read,
     /// Acts: appends, and holds the lease, which one process can.
     Write,
+    /// The same for once, as a person asks: whatever ever happened can be taken back.
+    Once,
     /// Appends what a person decided, beside the process that acts.
     Append,
 }
@@ -83,13 +85,13 @@ pub fn as_configured(scope: &ScopeSettings) -> Connection {
 }
 
 impl Daemon {
-    /// Opens the ledger and connects every scope. With [`Access::Write`] it takes the lease: one process acts at a time.
+    /// Opens the ledger and connects every scope. With [`Access::Write`] and [`Access::Once`] it takes the lease: one process acts at a time.
     pub async fn open(settings: &Settings, access: Access, connect: Connect<'_>) -> Result<Daemon, StartError> {
         let path = &settings.ledger.path;
         let (ledger, lease) = match access {
             Access::Read => (Ledger::open_existing(path).await?, None),
             Access::Append => (Some(Ledger::open(path).await?), None),
-            Access::Write => {
+            Access::Write | Access::Once => {
                 let lease = lease::take_lease(path)?;
                 (Some(Ledger::open(path).await?), Some(lease))
             }
@@ -102,7 +104,11 @@ impl Daemon {
             connected.push((Place { scope: scope.name.clone(), account, region: aws.region.clone() }, aws));
         }
         let places = connected.iter().map(|(place, _)| place.clone()).collect();
-        let book = Book::open(ledger, places).await?;
+        let memory = match access {
+            Access::Write => Memory::Bounded { lookback: settings.daemon.lookback },
+            Access::Read | Access::Once | Access::Append => Memory::Whole,
+        };
+        let book = Book::open(ledger, places, memory).await?;
         let stop = CancellationToken::new();
         let mut scopes = Vec::new();
         for (place, aws) in connected {

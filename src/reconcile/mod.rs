@@ -8,12 +8,13 @@
 mod act;
 mod book;
 mod daemon;
+mod drift;
 mod failure;
 mod look;
 mod survey;
 mod think;
 
-pub use book::{Book, BookError};
+pub use book::{Book, BookError, Memory};
 pub use daemon::{Access, Daemon, StartError, as_configured};
 pub use failure::{Failure, Kind, chain};
 pub use survey::Surveyed;
@@ -62,6 +63,10 @@ pub struct Reconciler {
     verdicts: BTreeMap<RemediationId, Vec<(BuildId, Verdict)>>,
     /// When each open remediation is worth another look.
     next_look: BTreeMap<RemediationId, Timestamp>,
+    /// When this process first looked.
+    since: Option<Timestamp>,
+    /// When proven remedies were last held against their projects.
+    looked_for_drift: Option<Timestamp>,
     /// Reads that are good for a while.
     known: think::Known,
     /// What was said already and is not said again until it changes.
@@ -129,6 +134,8 @@ impl Reconciler {
             builds: BTreeMap::new(),
             verdicts: BTreeMap::new(),
             next_look: BTreeMap::new(),
+            since: None,
+            looked_for_drift: None,
             known: think::Known::default(),
             said: BTreeSet::new(),
             order: Order::NewestFirst,
@@ -155,8 +162,8 @@ impl Reconciler {
     /// - A part that can't be read makes the tick incomplete, and is read again; one odd project holds up no other.
     ///
     /// # Assumptions
-    /// The clock does not go backwards by more than a look-back, nor forwards by as much as `settle`; the ledger's times never go
-    /// backwards.
+    /// The clock does not go backwards by more than a look-back, nor, while the process runs, forwards by as much as
+    /// `settle`; the ledger's times never go backwards.
     ///
     /// # Caveats
     /// `UpdateProject` has no condition: an edit by someone else within the one round trip between our read and our
@@ -166,12 +173,15 @@ impl Reconciler {
     /// Only the ledger's: without it nothing may be done.
     pub async fn tick(&mut self, book: &mut Book, clock: &Clock) -> Result<Tick, BookError> {
         let now = clock.now();
+        // A clock that falls back says that it was ahead before.
+        self.since = Some(self.since.map_or(now, |since| since.min(now)));
         self.tick = Tick::default();
         self.builds.clear();
         book.catch_up().await?;
-        book.history_mut(&self.scope).forget_before(now);
+        book.forget_before(&self.scope, self.watch.horizon(self.rules.lookback, now));
         self.advance_all(book, clock).await?;
         self.look(book, now).await?;
+        self.look_for_drift(book, now).await?;
         self.decide_pending(book, now).await?;
         self.advance_all(book, clock).await?;
         self.advise_reset(book, now).await?;

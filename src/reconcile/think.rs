@@ -79,6 +79,7 @@ impl Reconciler {
                 return Ok(());
             }
         };
+        self.note_drift(book, projects.values(), now).await?;
         for pending in due {
             let Detected { build: id, .. } = &pending.detected;
             let judgement = match (self.builds.get(id).cloned(), projects.get(&id.project())) {
@@ -118,13 +119,24 @@ impl Reconciler {
         now: Timestamp,
     ) -> Result<(), BookError> {
         let build = pending.detected.build.clone();
+        let judgement = decide::unless_superseded(book.history(&self.scope), &pending.detected, judgement);
         if let Judgement::Held { until, .. } = &judgement
             && decide::same_reason(pending.last.as_ref(), &judgement)
         {
             book.history_mut(&self.scope).defer(&build, *until);
             return Ok(());
         }
-        self.record(book, Fact::Judged { build, judgement }, now).await
+        let held = match &judgement {
+            Judgement::Held { reason, .. } => Some(*reason),
+            _ => None,
+        };
+        self.record(book, Fact::Judged { build: build.clone(), judgement }, now).await?;
+        let superseded = held.map(|reason| book.history(&self.scope).older_in_wait(&pending.detected, reason));
+        for older in superseded.unwrap_or_default() {
+            let judgement = Judgement::Superseded { by: build.clone() };
+            self.record(book, Fact::Judged { build: older, judgement }, now).await?;
+        }
+        Ok(())
     }
 
     /// Records; a decision that another process overtook is made anew in the next tick.

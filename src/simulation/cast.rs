@@ -76,6 +76,7 @@ retry = "always"
 settle = "15s"
 verify_within = "20m"
 iac_owned = "apply"
+on_drift = "reapply"
 [policy.limits]
 max_open = 50
 max_per_hour = 100
@@ -144,6 +145,9 @@ pub(super) fn build(sim: &Simulator, rng: &mut fastrand::Rng, scenario: Scenario
         ]}));
         account.project("tests").buildspec("version: 0.2\nphases:\n  build:\n    commands:\n      - npm test\n");
         account.project("tests").command("npm test").fails(["1 failing"]);
+        for name in ["web", "api", "pay-b"] {
+            account.project(name).tag("ManagedBy", "Terraform");
+        }
         for name in PROJECTS {
             account.project(name).variable("STAGE", "prod");
         }

@@ -6,7 +6,7 @@ use serde_json::json;
 use unthrottled::edge::clock::Clock;
 use unthrottled::edge::event::Kind;
 use unthrottled::reconcile::Daemon;
-use unthrottled::simulator::Fault;
+use unthrottled::simulator::{Fault, Options, Unknowns};
 
 /// A project whose remedy is applied and waits for proof.
 async fn applied() -> (World, Daemon) {
@@ -406,4 +406,32 @@ async fn a_login_that_a_person_takes_out_while_editing_is_left_out() {
     ");
     assert_eq!(world.buildspec("api"), theirs);
     assert_eq!(world.sim.role_policy("codebuild-api", GRANT), None);
+}
+
+/// The machine's clock jumps forward while the daemon is down: what was written just before has not settled for that.
+#[tokio::test]
+async fn a_clock_that_jumps_over_a_restart_does_not_shorten_the_settling() {
+    let unknowns = Unknowns { iam_propagation: SignedDuration::from_secs(9), ..Unknowns::default() };
+    let world = World::with(Options { unknowns, ..Options::default() });
+    world.image_project("web", "node:22");
+    world.sim.run_build("web");
+    let mut daemon = world.daemon().await;
+    world.tick(&mut daemon).await;
+    let granted = format!("PutRolePolicy codebuild-web/{GRANT}");
+    assert_eq!(world.writes(), std::slice::from_ref(&granted));
+    drop(daemon);
+    let ahead = Clock::of({
+        let sim = world.sim.clone();
+        move || sim.now() + SignedDuration::from_hours(3)
+    });
+    let mut daemon = world.daemon().await;
+    for seconds in [0, 7, 7] {
+        world.sim.advance(SignedDuration::from_secs(seconds));
+        daemon.tick(&ahead).await.expect("a tick");
+        assert_eq!(world.writes(), std::slice::from_ref(&granted));
+    }
+    world.sim.advance(SignedDuration::from_secs(1));
+    daemon.tick(&ahead).await.expect("a tick");
+    assert_eq!(world.writes()[1], "UpdateProject web", "15 seconds after the restart");
+    assert!(world.sim.builds_see_policy("codebuild-web", GRANT));
 }

@@ -7,9 +7,11 @@ mod support;
 
 mod auth_variable;
 mod cured;
+mod drift;
 mod for_owner;
 mod kinds;
 mod left_alone;
+mod long_ago;
 mod mirror;
 mod shared;
 mod taken_back;

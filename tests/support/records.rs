@@ -7,7 +7,7 @@ use unthrottled::domain::build::{BuildId, PhaseName, ProjectName, RoleName, Secr
 use unthrottled::domain::buildspec::login::Login as BuildspecLogin;
 use unthrottled::domain::change::{Change, Edit};
 use unthrottled::domain::classify::{Cause, Diagnosis, Login, Registry, Site, UnknownReason};
-use unthrottled::domain::decide::{HoldReason, Judgement, LeaveReason};
+use unthrottled::domain::decide::{HoldReason, Judgement, KeptOut, LeaveReason};
 use unthrottled::domain::detect::{Evidence, Place};
 use unthrottled::domain::history::{Detected, Fact, Record};
 use unthrottled::domain::patch::{Owner, Patch};
@@ -131,6 +131,7 @@ pub fn story() -> Vec<Record> {
     facts.extend(taken_back());
     facts.extend(left_to_people());
     facts.extend(not_remediated());
+    facts.extend(set_back());
     records(facts)
 }
 
@@ -256,6 +257,30 @@ fn patch(project: &str, number: u32) -> Patch {
         unknown: Vec::new(),
         why: "buildspec_login: the buildspec is not in the project".to_string(),
     }
+}
+
+/// `web` again: the code that owns it sets the proven remedy back, and it stays out.
+pub fn set_back() -> Vec<(Timestamp, Fact)> {
+    let id = plan("web", 41, Remedy::RegistryCredential).id;
+    let entry = |time, entry| (at(time), of(&id, entry));
+    vec![
+        entry("14:00:00", Entry::SetBack { owner: Owner::Terraform }),
+        entry("14:00:01", Entry::Undone { change: 1 }),
+        entry("14:00:16", Entry::RolledBack),
+        (at("14:10:00"), detected("web", 43, "14:09:30", anonymous(Site::BuildImage))),
+        (
+            at("14:10:01"),
+            Fact::Judged {
+                build: build("web", 43),
+                judgement: Judgement::SetBack {
+                    plan: Box::new(plan("web", 43, Remedy::RegistryCredential)),
+                    owner: Some(Owner::Terraform),
+                    times: 1,
+                    kept: KeptOut::ByPolicy,
+                },
+            },
+        ),
+    ]
 }
 
 /// Builds that no remediation came of.

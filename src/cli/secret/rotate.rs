@@ -14,7 +14,7 @@ use crate::edge::clock;
 use crate::edge::ledger::Ledger;
 use crate::edge::secrets::store::Stored;
 use crate::edge::secrets::text::{self, Login, NotWritten};
-use crate::reconcile::{Book, BookError};
+use crate::reconcile::{Book, BookError, Memory};
 use anyhow::Context as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
@@ -97,7 +97,7 @@ async fn note(target: &Target) -> anyhow::Result<BTreeSet<ProjectName>> {
     let Some(ledger) = Ledger::open_existing(path).await.context("the ledger could not be opened")? else {
         return Ok(BTreeSet::new());
     };
-    let mut book = Book::open(Some(ledger), Vec::new()).await?;
+    let mut book = Book::open(Some(ledger), Vec::new(), Memory::Whole).await?;
     for credential in &target.named_by {
         let fact = Fact::CredentialRotated { credential: credential.name.clone() };
         let mut attempt = 1;

@@ -42,7 +42,9 @@ pub fn first_plan(
             refusals.push((remedy, Inapplicable::TakenOut));
             continue;
         }
-        if history.attempts(&project.name, remedy) >= policy.limits.attempts_per_project {
+        // What deployments set back until no attempt is left is for the owner, with the plan.
+        let set_back = history.set_back(&project.name, remedy).is_some();
+        if !set_back && history.attempts(&project.name, remedy) >= policy.limits.attempts_per_project {
             let attempts = policy.limits.attempts_per_project;
             let detail = format!("{attempts} remediations of the project were tried; `unthrottled clear` allows more");
             return Err(left(LeaveReason::AttemptsExhausted, &detail));

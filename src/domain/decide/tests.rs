@@ -2,7 +2,9 @@
 
 use super::*;
 
+mod drift;
 mod proposals;
+mod waiting;
 
 use crate::domain::build::{RoleName, Visibility};
 use crate::domain::history::Fact;
@@ -103,6 +105,11 @@ impl Situation {
             Decision::Judge(Judgement::Left { reason, .. }) => reason.word().to_string(),
             Decision::Judge(Judgement::ForOwner { .. }) => "patch".to_string(),
             Decision::Judge(Judgement::Repeated { build }) => format!("proposed for {build}"),
+            Decision::Judge(Judgement::SetBack { plan, kept: KeptOut::ByPolicy, .. }) => {
+                format!("kept out: {}", plan.remedy)
+            }
+            Decision::Judge(Judgement::SetBack { plan, .. }) => format!("given up: {}", plan.remedy),
+            Decision::Judge(Judgement::Superseded { by }) => format!("superseded by {by}"),
             Decision::Judge(Judgement::Covered { by }) => format!("covered by {by}"),
         }
     }

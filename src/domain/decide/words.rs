@@ -1,6 +1,7 @@
 //! The words of a judgement: bounded ones for events, sentences for people.
 
-use super::{HoldReason, Judgement, LeaveReason};
+use super::{HoldReason, Judgement, KeptOut, LeaveReason};
+use crate::domain::plan::Plan;
 use crate::domain::policy::Remedy;
 use std::fmt;
 
@@ -15,6 +16,7 @@ impl HoldReason {
             HoldReason::ProjectBusy => "project_busy",
             HoldReason::RoleUnproven => "role_unproven",
             HoldReason::CredentialUnusable => "credential_unusable",
+            HoldReason::SetBack => "set_back",
         }
     }
 }
@@ -55,7 +57,25 @@ impl fmt::Display for Judgement {
             Judgement::Left { reason, detail } => {
                 write!(f, "left alone ({}): {detail}", reason.word())
             }
+            Judgement::SetBack { plan, times, kept, .. } => write!(f, "{}", kept_out(plan, *times, *kept)),
+            Judgement::Superseded { by } => write!(f, "superseded by build {by}, which waits for the same"),
             Judgement::Covered { by } => write!(f, "covered by remediation {by}"),
         }
+    }
+}
+
+/// Why a remedy that was set back stays out, and what ends that, in a sentence.
+pub fn kept_out(plan: &Plan, times: usize, kept: KeptOut) -> String {
+    let (remedy, project) = (plan.remedy, &plan.project);
+    let times = match times {
+        1 => "once".to_string(),
+        2 => "twice".to_string(),
+        times => format!("{times} times"),
+    };
+    let set_back = format!("deployments of its owner's code set `{remedy}` back {times}");
+    let merge = format!("merge the patch into that code, or run `unthrottled clear --project {project}`");
+    match kept {
+        KeptOut::ByPolicy => format!("{set_back}, and `on_drift` is `hold`; {merge}"),
+        KeptOut::AfterAttempts => format!("{set_back}, and no attempt is left; {merge}"),
     }
 }

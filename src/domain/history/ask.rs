@@ -1,17 +1,18 @@
 //! What the history is asked: by the decision, by the steps of a remediation, and by people.
 
-use super::{Against, Detected, History, Pending, Proposal};
+use super::{Against, Detected, History, Pending, Proposal, SetBacks};
 use crate::domain::build::{BuildId, ProjectName, RoleName, SecretArn};
-use crate::domain::decide::Judgement;
+use crate::domain::decide::{HoldReason, Judgement};
 use crate::domain::plan::RemediationId;
 use crate::domain::policy::Remedy;
 use crate::domain::remediation::{Outcome, Remediation, Stage};
 use jiff::{SignedDuration, Timestamp};
 
 impl History {
-    /// What a throttled build was diagnosed as, as long as it is remembered.
+    /// What a throttled build was diagnosed as, if it waits or was judged last.
     pub fn diagnosed(&self, build: &BuildId) -> Option<&Detected> {
-        self.diagnosed.get(build)
+        let judged = self.judged.as_ref().filter(|detected| detected.build == *build);
+        self.pending.get(build).map(|pending| &pending.detected).or(judged)
     }
 
     /// The build that the same was proposed for last, if it was and nothing has happened to its project since.
@@ -83,6 +84,7 @@ impl History {
 
     fn is_proven(&self, role: &RoleName, secret: &SecretArn) -> bool {
         self.of_role(role, secret).any(|r| r.stage() == Stage::Closed(Outcome::Verified))
+            || self.forgotten.is_proven(role, secret)
     }
 
     fn of_role(&self, role: &RoleName, secret: &SecretArn) -> impl Iterator<Item = &Remediation> {
@@ -113,6 +115,44 @@ impl History {
         self.settled_against(project, remedy, Against::TakenOut)
     }
 
+    /// How often the owner's deployments set this remedy back since a person last cleared the project, if they did.
+    pub fn set_back(&self, project: &ProjectName, remedy: Remedy) -> Option<SetBacks> {
+        self.set_back.get(&(project.clone(), remedy)).copied()
+    }
+
+    /// Proven remedies that nobody took back since, as far as is known, each the newest of its project and kind.
+    pub fn in_place(&self) -> impl Iterator<Item = (&RemediationId, &Remediation)> {
+        self.remediations.iter().filter(|(id, r)| self.is_in_place(id, r))
+    }
+
+    pub(super) fn is_in_place(&self, id: &RemediationId, remediation: &Remediation) -> bool {
+        let plan = remediation.plan();
+        let newest = self.newest.get(&(plan.project.clone(), plan.remedy));
+        remediation.stage() == Stage::Closed(Outcome::Verified) && newest == Some(id)
+    }
+
+    /// The newest build that waits for the same as this one and is newer than it.
+    pub fn newer_in_wait(&self, detected: &Detected, reason: HoldReason) -> Option<&BuildId> {
+        let newest = self.alike(detected, reason).max_by_key(|there| there.age())?;
+        (newest.age() > detected.age()).then_some(&newest.build)
+    }
+
+    /// The builds that wait for the same as this one and are older than it.
+    pub fn older_in_wait(&self, detected: &Detected, reason: HoldReason) -> Vec<BuildId> {
+        let older = self.alike(detected, reason).filter(|there| there.age() < detected.age());
+        older.map(|there| there.build.clone()).collect()
+    }
+
+    /// The builds of the same project, throttled in the same place, that something holds back for this reason.
+    fn alike(&self, detected: &Detected, reason: HoldReason) -> impl Iterator<Item = &Detected> {
+        let (project, site) = (detected.build.project(), detected.diagnosis.site);
+        self.pending.values().filter_map(move |pending| {
+            let there = &pending.detected;
+            let waits = matches!(&pending.last, Some(Judgement::Held { reason: last, .. }) if *last == reason);
+            (waits && there.diagnosis.site == site && there.build.project() == project).then_some(there)
+        })
+    }
+
     fn settled_against(&self, project: &ProjectName, remedy: Remedy, why: Against) -> bool {
         self.against.iter().any(|(name, kind, because)| name == project && *kind == remedy && *because == why)
     }
@@ -126,6 +166,7 @@ impl History {
             .filter(|r| &r.plan().project == project && cleared.is_none_or(|at| r.planned() > *at))
             .filter(|r| r.stage() != Stage::Closed(Outcome::Verified) || r.plan().remedy == remedy)
             .count()
+            + self.forgotten.attempts(project, remedy)
     }
 
     /// Remediations of a policy that are under way.

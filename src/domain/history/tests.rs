@@ -4,14 +4,16 @@ use super::*;
 use crate::domain::build::{Project, Role};
 use crate::domain::change::GrantSeen;
 use crate::domain::classify::{Cause, Site};
-use crate::domain::decide::{HoldReason, unusable, without_build};
+use crate::domain::decide::{HoldReason, KeptOut, unusable, without_build};
 use crate::domain::detect::{Evidence, Place};
+use crate::domain::patch::Owner;
 use crate::domain::plan::Plan;
 use crate::domain::policy::Mode;
 use crate::domain::remediation::{Direction, EscalationReason, GrantUse, Outcome, Seen, Stage, Step};
 use crate::domain::remedy::{Material, grant};
 use crate::domain::testing::*;
 use crate::domain::verdict::Verdict;
+use jiff::SignedDuration;
 use rstest::rstest;
 
 /// A ledger with each kind of fact and entry, as the first version wrote it: one record a line.
@@ -66,6 +68,18 @@ fn every_fact() -> Vec<Fact> {
         Fact::CredentialRotated { credential: "dockerhub".to_string() },
         judged(Judgement::ForOwner { patch: Box::new(patch("api:7")) }),
         judged(Judgement::Repeated { build: id("api:6") }),
+        of_remediation("lib:9", Entry::Planned(Box::new(plan("lib:9")))),
+        of_remediation("lib:9", Entry::SetBack { owner: Owner::Terraform }),
+        Fact::Judged {
+            build: id("lib:10"),
+            judgement: Judgement::SetBack {
+                plan: Box::new(plan("lib:10")),
+                owner: Some(Owner::Terraform),
+                times: 1,
+                kept: KeptOut::ByPolicy,
+            },
+        },
+        Fact::Judged { build: id("lib:11"), judgement: Judgement::Superseded { by: id("lib:12") } },
     ]
 }
 
@@ -93,9 +107,12 @@ fn kind(fact: &Fact) -> usize {
             Entry::Undone { .. } => 16,
             Entry::RolledBack => 17,
             Entry::Escalated { .. } => 18,
+            Entry::SetBack { .. } => 22,
         },
         Fact::Judged { judgement: Judgement::ForOwner { .. }, .. } => 20,
         Fact::Judged { judgement: Judgement::Repeated { .. }, .. } => 21,
+        Fact::Judged { judgement: Judgement::SetBack { .. }, .. } => 23,
+        Fact::Judged { judgement: Judgement::Superseded { .. }, .. } => 24,
     }
 }
 
@@ -104,7 +121,7 @@ fn a_ledger_of_the_first_version_loads_and_means_the_same() {
     let loaded: Vec<Record> = LEDGER.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(loaded, records(every_fact()));
     let kinds: BTreeSet<usize> = loaded.iter().map(|record| kind(&record.fact)).collect();
-    assert_eq!(kinds, (0..22).collect::<BTreeSet<usize>>());
+    assert_eq!(kinds, (0..25).collect::<BTreeSet<usize>>());
     // And is written as it was.
     for (line, record) in LEDGER.lines().zip(&loaded) {
         assert_eq!(serde_json::to_string(record).unwrap(), line);
@@ -343,6 +360,7 @@ impl Account {
             _ => GrantUse::NotAsked,
         };
         let seen = Seen {
+            since: Timestamp::MIN,
             project: self.projects.get(&plan.project).cloned(),
             grant: self.grant.clone(),
             grant_use,

@@ -60,14 +60,14 @@ impl Remediation {
         }
         let last = self.plan.changes.len().saturating_sub(1);
         for (n, change) in self.plan.changes.iter().enumerate() {
-            let settled = self.in_place[n].map(|at| self.settled(at));
+            let settled = self.in_place[n].map(|at| self.settled(at.max(seen.since)));
             match (change.position(seen.project.as_ref(), &seen.grant), settled) {
                 (Position::Before, None) => {
                     return Step::Write { change: n, direction: Direction::Forward };
                 }
                 // Just written and seen: an older answer may still come once more.
                 (Position::Before, Some(until)) if now < until => return Step::Wait { until },
-                (Position::Before, Some(_)) => return taken_away(change),
+                (Position::Before, Some(_)) => return Step::Record(self.taken_away(change, seen.project.as_ref())),
                 (Position::After | Position::AmidOthers, None) => {
                     return Step::Record(Entry::InPlace { change: n });
                 }
@@ -153,7 +153,9 @@ impl Remediation {
             }
             let what = change.what();
             return Some(match position {
-                Position::Before | Position::WithoutOurs => taken_away(change),
+                Position::Before | Position::WithoutOurs => {
+                    Step::Record(self.taken_away(change, seen.project.as_ref()))
+                }
                 Position::Gone => {
                     escalate(EscalationReason::RoleGone, format!("{what} is gone while the project names the secret"))
                 }
@@ -208,7 +210,8 @@ impl Remediation {
             Position::After | Position::AmidOthers => Undo::Next(Step::Write { change: n, direction: Direction::Back }),
             Position::Before | Position::WithoutOurs if self.never_begun(n) => Undo::Through,
             // Through only when seen undone long enough ago that no older answer can have been meant.
-            Position::Before | Position::WithoutOurs => match self.undone[n].map(|at| self.settled(at)) {
+            Position::Before | Position::WithoutOurs => match self.undone[n].map(|at| self.settled(at.max(seen.since)))
+            {
                 None => Undo::Next(Step::Record(Entry::Undone { change: n })),
                 Some(until) if now < until => Undo::Next(Step::Wait { until }),
                 Some(_) => Undo::Through,
@@ -255,16 +258,8 @@ impl Remediation {
     }
 
     /// When a read of what was written at that time can no longer answer what was there before.
-    fn settled(&self, at: Timestamp) -> Timestamp {
+    pub(super) fn settled(&self, at: Timestamp) -> Timestamp {
         at.saturating_add(self.plan.settle).unwrap_or(Timestamp::MAX)
-    }
-}
-
-fn taken_away(change: &Change) -> Step {
-    let what = change.what();
-    match change {
-        Change::Grant { .. } => roll_back(RollbackReason::GrantTakenAway, format!("{what} was taken away by someone")),
-        Change::Project { .. } => roll_back(RollbackReason::TakenOut, format!("{what} was taken out by someone")),
     }
 }
 

@@ -75,11 +75,12 @@ kinds! {
     Info SettingsReloaded "New settings are in force; `detail` holds them.";
     Warn SettingsRejected "New settings are bad; the last good ones stay in force.";
     Warn ThrottleDetected "A failed build was diagnosed as throttled, by any registry.";
-    Info RemediationProposed "There is a plan that the mode does not let through; `changes` is the patch.";
+    Info RemediationProposed "There is a plan that the mode does not let through, or that stays out as a deployment set it back before; `changes` is the patch.";
     Info RemediationPlanned "A plan is in the ledger and is about to be carried out.";
     Info RemediationApplied "All changes were seen in place; a later build has to prove them.";
     Info RemediationVerified "A later build proved the remedy.";
     Info RemediationHeld "A limit, a freeze, an untrusted build, the mode or the stop switch holds a remedy back; `reason` says which.";
+    Warn RemediationSetBack "A deployment of the code that owns the project set a remedy back; `patch` is for that code, and what is left of the remedy is taken back.";
     Warn RollbackDecided "A remedy made things worse or did not help, or a person wants it out: it is being taken back.";
     Info RemediationRolledBack "A remedy was taken back.";
     Error RemediationEscalated "The daemon does not touch it again: a person must look.";

@@ -3,7 +3,7 @@
 use super::{Event, Kind, milliseconds};
 use crate::domain::build::{BuildId, ProjectName};
 use crate::domain::classify::{Cause, Diagnosis, Login, Registry, Site, UnknownReason};
-use crate::domain::decide::{HoldReason, Judgement, LeaveReason};
+use crate::domain::decide::{self, HoldReason, Judgement, KeptOut, LeaveReason};
 use crate::domain::history::{Detected, Fact, History, Record};
 use crate::domain::patch::{self, Form, Owner, Patch, Sheet};
 use crate::domain::plan::{Plan, RemediationId};
@@ -111,7 +111,8 @@ fn judged(build: &BuildId, judgement: &Judgement, history: &History, at: Timesta
     let event = match judgement {
         Judgement::Proposed { plan, mode, owner } => return Some(proposed(plan, *mode, *owner, at)),
         Judgement::ForOwner { patch } => return Some(for_owner(patch, history, at)),
-        Judgement::Covered { .. } | Judgement::Repeated { .. } => return None,
+        Judgement::SetBack { plan, owner, times, kept } => return Some(kept_out(plan, *owner, *times, *kept, at)),
+        Judgement::Covered { .. } | Judgement::Repeated { .. } | Judgement::Superseded { .. } => return None,
         Judgement::Held { reason, detail, until } => held(build, *reason, detail, *until, at),
         Judgement::Left { reason, detail } => left(build, *reason, detail, at),
     };
@@ -125,12 +126,33 @@ fn proposed(plan: &Plan, mode: Mode, owner: Option<Owner>, at: Timestamp) -> Eve
     let mode_word = word(mode).unwrap_or_default();
     let message =
         format!("`{}` would cure project `{}`, and mode `{mode_word}` changes nothing", plan.remedy, plan.project);
+    for_code(plan, owner, Event { mode: Some(mode), ..about(plan, Kind::RemediationProposed, message, at) })
+}
+
+/// A remedy that deployments set back, at the first build that would have needed it.
+fn kept_out(plan: &Plan, owner: Option<Owner>, times: usize, kept: KeptOut, at: Timestamp) -> Event {
+    let kind = match kept {
+        KeptOut::ByPolicy => Kind::RemediationProposed,
+        KeptOut::AfterAttempts => Kind::RemediationEscalated,
+    };
+    let detail = decide::kept_out(plan, times, kept);
+    let message = format!("`{}` stays out of project `{}`: {detail}", plan.remedy, plan.project);
+    for_code(plan, owner, about(plan, kind, message, at).because(HoldReason::SetBack.word(), &detail))
+}
+
+fn set_back(plan: &Plan, owner: Owner, at: Timestamp) -> Event {
+    let (remedy, project, title) = (plan.remedy, &plan.project, owner.title());
+    let message = format!("{title} set `{remedy}` back in project `{project}`; the patch is for the code that owns it");
+    for_code(plan, Some(owner), about(plan, Kind::RemediationSetBack, message, at))
+}
+
+/// With the plan as a patch for the code that owns the project.
+fn for_code(plan: &Plan, owner: Option<Owner>, event: Event) -> Event {
     Event {
-        mode: Some(mode),
         changes: Some(plan.to_string()),
         owner,
         patch: Some(written(owner, &Sheet::of_plan(plan), &plan.project)),
-        ..about(plan, Kind::RemediationProposed, message, at)
+        ..event
     }
 }
 
@@ -214,6 +236,7 @@ fn entered(remediation: &Remediation, entry: &Entry, history: &History, at: Time
             Event { duration_ms: since_planned, by: Some(by.to_string()), ..tell(Kind::RemediationVerified, message) }
         }
         Entry::RollbackDecided { reason, detail, by } => rollback_decided(plan, *reason, detail, by.as_ref(), at),
+        Entry::SetBack { owner } => set_back(plan, *owner, at),
         Entry::RolledBack => {
             let message = format!("`{remedy}` was taken back from project `{project}`");
             Event { duration_ms: since_planned, ..tell(Kind::RemediationRolledBack, message) }

@@ -47,7 +47,11 @@ impl File {
     }
 
     pub fn since(&self, seq: u64) -> Result<Vec<Record>, LedgerError> {
-        let rows = rows_since(&self.connection, seq).map_err(|error| self.fault(error))?;
+        self.page(seq, usize::MAX)
+    }
+
+    pub fn page(&self, seq: u64, most: usize) -> Result<Vec<Record>, LedgerError> {
+        let rows = rows_since(&self.connection, seq, most).map_err(|error| self.fault(error))?;
         let head = self.head()?;
         if head < seq {
             let detail = format!("it ends at record {head}, and record {seq} was in it before");
@@ -146,10 +150,11 @@ fn head(connection: &Connection) -> rusqlite::Result<u64> {
     connection.query_row(sql, [], |row| row.get(0))
 }
 
-fn rows_since(connection: &Connection, seq: u64) -> rusqlite::Result<Vec<Row>> {
-    let sql = "SELECT seq, at, scope, kind, body FROM entries WHERE seq > ?1 ORDER BY seq";
+fn rows_since(connection: &Connection, seq: u64, most: usize) -> rusqlite::Result<Vec<Row>> {
+    let sql = "SELECT seq, at, scope, kind, body FROM entries WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map([seq], |row| {
+    let rows = statement.query_map((seq, most), |row| {
         Ok(Row { seq: row.get(0)?, at: row.get(1)?, scope: row.get(2)?, kind: row.get(3)?, body: row.get(4)? })
     })?;
     rows.collect()

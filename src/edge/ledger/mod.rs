@@ -217,6 +217,14 @@ impl Ledger {
         self.with(move |file| file.since(seq)).await
     }
 
+    /// The first records after `seq`, `most` of them at the most, in order; none if there is none.
+    ///
+    /// # Errors
+    /// As those of [`Ledger::since`].
+    pub async fn page(&self, seq: u64, most: usize) -> Result<Vec<Record>, LedgerError> {
+        self.with(move |file| file.page(seq, most)).await
+    }
+
     /// Appends one fact as number `expected` + 1.
     ///
     /// # Guarantees

@@ -73,6 +73,7 @@ fn told_by(entry: &Entry) -> Option<&crate::domain::build::BuildId> {
         | Entry::Applied
         | Entry::RetryIntended
         | Entry::RetryRefused { .. }
+        | Entry::SetBack { .. }
         | Entry::Undone { .. }
         | Entry::RolledBack
         | Entry::Escalated { .. } => None,
@@ -91,6 +92,8 @@ fn kind(fact: &Fact) -> &'static str {
             Judgement::Covered { .. } => "covered",
             Judgement::ForOwner { .. } => "for_owner",
             Judgement::Repeated { .. } => "repeated",
+            Judgement::SetBack { .. } => "kept_out",
+            Judgement::Superseded { .. } => "superseded",
         },
         Fact::Remediation { entry, .. } => entry.word(),
         Fact::PasswordResetAdvised { .. } => "password_reset_advised",

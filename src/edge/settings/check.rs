@@ -233,6 +233,7 @@ impl Check<'_> {
             settle: settle?,
             verify_within: verify_within?,
             on_ineffective: raw.on_ineffective,
+            on_drift: raw.on_drift,
             limits: limits?,
             freezes,
         })

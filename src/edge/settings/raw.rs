@@ -4,7 +4,7 @@
 //! `docs/settings.md` are all made of it. The defaults of `[daemon]` and `[ledger]` are in `config/unthrottled.toml`;
 //! those of tables that can be there several times are the `Default`s below.
 
-use crate::domain::policy::{Mode, OnIneffective, Remedy, Retry, UntrustedBuilds};
+use crate::domain::policy::{Mode, OnDrift, OnIneffective, Remedy, Retry, UntrustedBuilds};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -209,6 +209,8 @@ pub struct RawPolicy {
     pub verify_within: String,
     /// What becomes of a remedy that did not help; one that made things worse is always taken back.
     pub on_ineffective: OnIneffective,
+    /// What becomes of a remedy that a deployment of the code that owns the project has set back.
+    pub on_drift: OnDrift,
     /// How much at once.
     pub limits: RawLimits,
     /// Windows without changes.
@@ -234,6 +236,7 @@ impl Default for RawPolicy {
             settle: "15s".to_string(),
             verify_within: "24h".to_string(),
             on_ineffective: OnIneffective::Rollback,
+            on_drift: OnDrift::Hold,
             limits: RawLimits::default(),
             freeze: Vec::new(),
         }

@@ -30,6 +30,8 @@ struct Older<T> {
 #[derive(Clone, Debug)]
 struct World {
     now: Timestamp,
+    /// When the process that looks began to.
+    since: Timestamp,
     project: Option<Project>,
     grant: GrantSeen,
     /// Another project of the role names the secret.
@@ -56,6 +58,7 @@ impl World {
     fn planning(plan: Plan, verdict: Verdict) -> World {
         World {
             now: at(0),
+            since: Timestamp::MIN,
             project: Some(project("web")),
             grant: GrantSeen::Absent,
             neighbor: false,
@@ -124,7 +127,7 @@ impl World {
             Stage::Applied if self.carries() && retry_over => vec![(id("web:42"), self.verdict)],
             _ => Vec::new(),
         };
-        Seen { project, grant, grant_use, verdicts }
+        Seen { since: self.since, project, grant, grant_use, verdicts }
     }
 
     fn next_step(&mut self) -> Step {
@@ -857,7 +860,8 @@ fn a_mirrored_image_is_no_change_by_someone_else_and_comes_back_as_it_was() {
     let next = |remediation: &Remediation, project: &Project, verdicts: &[(BuildId, Verdict)]| {
         let project = Some(project.clone());
         let verdicts = verdicts.to_vec();
-        let seen = Seen { project, grant: GrantSeen::Absent, grant_use: GrantUse::Free, verdicts };
+        let seen =
+            Seen { since: Timestamp::MIN, project, grant: GrantSeen::Absent, grant_use: GrantUse::Free, verdicts };
         remediation.next_step(&seen, at(100))
     };
     let write = |direction| Step::Write { change: 0, direction };
@@ -883,7 +887,43 @@ fn a_mirrored_image_is_no_change_by_someone_else_and_comes_back_as_it_was() {
 fn an_image_that_someone_changed_before_us_makes_a_mirror_void() {
     let remediation = Remediation::begin(mirror_plan(), at(0));
     let project = Some(project("web").image("node:24"));
-    let seen = Seen { project, grant: GrantSeen::Absent, grant_use: GrantUse::NotAsked, verdicts: vec![] };
+    let seen = Seen {
+        since: Timestamp::MIN,
+        project,
+        grant: GrantSeen::Absent,
+        grant_use: GrantUse::NotAsked,
+        verdicts: vec![],
+    };
     let Step::Record(Entry::RollbackDecided { reason, .. }) = remediation.next_step(&seen, at(1)) else { panic!() };
     assert_eq!(reason, RollbackReason::ProjectChanged);
+}
+
+/// The clock jumps forward by hours while no process runs: what was seen in place just before has not settled.
+#[test]
+fn what_settled_on_the_clock_of_a_process_that_is_gone_settles_again() {
+    let mut world = World::new(Verdict::Effective);
+    while world.remediation.in_place[0].is_none() {
+        let step = world.next_step();
+        world.perform(step, world.ledger.len());
+    }
+    let jumped = world.now + seconds(10_800);
+    (world.now, world.since) = (jumped, jumped);
+    assert_eq!(world.next_step(), Step::Wait { until: jumped + seconds(5) }, "a change settles in five seconds");
+    world.now = jumped + seconds(5);
+    assert_eq!(world.next_step(), Step::Write { change: 1, direction: Direction::Forward });
+    // And the same on the way back: the grant does not go before the project was seen without the secret for as long.
+    let mut world = World::new(Verdict::Effective);
+    while world.stage() != Stage::Applied {
+        let step = world.next_step();
+        world.perform(step, world.ledger.len());
+        world.now += seconds(1);
+    }
+    world.record(rollback(RollbackReason::Operator));
+    while world.remediation.undone[1].is_none() {
+        let step = world.next_step();
+        world.perform(step, world.ledger.len());
+    }
+    let jumped = world.now + seconds(10_800);
+    (world.now, world.since) = (jumped, jumped);
+    assert_eq!(world.next_step(), Step::Wait { until: jumped + seconds(5) });
 }
