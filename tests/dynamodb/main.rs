@@ -27,7 +27,7 @@ use unthrottled::edge::ledger::table::{self, TableStore};
 use unthrottled::edge::ledger::{Ledger, Store};
 
 /// Long enough to be renewed on a busy machine, short enough to be waited for.
-const LEASE: Duration = Duration::from_millis(1500);
+const LEASE: Duration = Duration::from_secs(3);
 
 #[expect(
     clippy::disallowed_methods,

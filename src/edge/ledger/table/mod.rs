@@ -32,6 +32,9 @@ use std::time::Duration;
 /// How often an append is sent again that met another one in its way.
 const COLLISIONS: u32 = 8;
 
+/// How often more what can't be is looked at before it is believed.
+const LOOKS: u32 = 3;
+
 /// The pause before that, for the first time; then a little more each time.
 const STEP_ASIDE: Duration = Duration::from_millis(20);
 
@@ -118,7 +121,20 @@ impl Table {
         Ok(number_of(&item, "head").ok_or_else(|| self.link.broken("its item `ledger`/`head` has no `head`"))?)
     }
 
+    /// The items of a transaction may be seen one after the other, so what is missing is looked for again.
     pub async fn since(&self, seq: u64) -> Result<Vec<Record>, LedgerError> {
+        let mut pause = STEP_ASIDE;
+        for _ in 0..LOOKS {
+            match self.look_since(seq).await {
+                Err(LedgerError::Table(TableError::Broken { .. })) => tokio::time::sleep(pause).await,
+                other => return other,
+            }
+            pause += STEP_ASIDE;
+        }
+        self.look_since(seq).await
+    }
+
+    async fn look_since(&self, seq: u64) -> Result<Vec<Record>, LedgerError> {
         let head = self.head().await?;
         if head < seq {
             let detail = format!("it ends at entry {head}, and entry {seq} was in it before");
@@ -157,16 +173,18 @@ impl Table {
         let mark = uuid::Uuid::new_v4().to_string();
         let entry = layout::entry(&self.link.table, record, &mark)?;
         let mut pause = STEP_ASIDE;
+        let mut last = LedgerError::from(TableError::Busy { table: self.link.table.clone() });
         for _ in 0..COLLISIONS {
             match self.link.transact(self.writes(&entry, record.seq)?, &mark).await {
                 Ok(()) => return Ok(()),
-                Err(Cancelled::Collided) => {
-                    tokio::time::sleep(pause).await;
-                    pause += STEP_ASIDE;
-                }
+                Err(Cancelled::Collided) => (),
                 // The first of two attempts may have been done and its answer lost.
                 Err(Cancelled::Conditions(_)) if self.is_there(record.seq, &mark).await? => return Ok(()),
-                Err(Cancelled::Conditions(which)) => return Err(self.refusal(record.seq - 1, &which).await?),
+                Err(Cancelled::Conditions(which)) => match self.refusal(record.seq - 1, &which).await? {
+                    // The other's entry may be seen before the head that it moved.
+                    damaged @ LedgerError::Table(TableError::Broken { .. }) => last = damaged,
+                    refusal => return Err(refusal),
+                },
                 Err(Cancelled::Failed(error)) if error.is_unknown() => {
                     return match self.is_there(record.seq, &mark).await {
                         Ok(true) => Ok(()),
@@ -175,8 +193,10 @@ impl Table {
                 }
                 Err(Cancelled::Failed(error)) => return Err(error.into()),
             }
+            tokio::time::sleep(pause).await;
+            pause += STEP_ASIDE;
         }
-        Err(TableError::Busy { table: self.link.table.clone() }.into())
+        Err(last)
     }
 
     /// The transaction that appends. [`Table::refusal`] knows their order.
