@@ -613,7 +613,7 @@ mod mistakes {
         assert_snapshot!(problems_with(r#"
                 [ledger]
                 store = "redis"
-            "#), @r#"unthrottled.toml:10: ledger.store = "redis": unknown value; allowed: "file", "dynamodb""#);
+            "#), @r#"unthrottled.toml:10: ledger.store = "redis": no such choice; allowed: "file", "dynamodb""#);
     }
 
     #[test]
