@@ -120,6 +120,7 @@ mod layers {
         [ledger]
         store = "file"
         path = "/var/lib/unthrottled/unthrottled.ledger"
+        table = "unthrottled"
 
         [docker_hub]
         probe = true
