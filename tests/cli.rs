@@ -61,6 +61,7 @@ fn help_names_every_command_and_exit_code() {
       diagnose     Diagnose log text or builds, offline
       buildspec    Put a Docker Hub login into a buildspec, offline
       secret       Store a Docker Hub login in Secrets Manager, or a new password in its place
+      ledger       Make the place that the ledger is kept in
       doctor       Check that everything the daemon needs is there, and say how to repair what is not
       check        Check the settings, offline
       schema       Print the JSON Schema of settings, events or plans

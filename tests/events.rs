@@ -41,6 +41,8 @@ fn of_the_daemon() -> Vec<Event> {
     let web = plan("web", 41, Remedy::RegistryCredential);
     vec![
         event::daemon_started("daemon.mode = \"apply\"\npolicy services", at("09:59:59")),
+        event::lease_awaited("DynamoDB table unthrottled", "pid 7 on ip-10-0-1-5", at("09:59:58")),
+        event::lease_lost("DynamoDB table unthrottled", at("10:09:00")),
         event::settings_reloaded("daemon.mode = \"propose\"", at("10:10:00")),
         event::settings_rejected("unthrottled.toml: unknown key `daemon.mood`", at("10:11:00")),
         event::tick_completed(&place(), tick, SignedDuration::from_millis(412), at("10:12:00")),

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "ledger/contract.rs"]
+mod contract;
 #[path = "ledger/damaged.rs"]
 mod damaged;
 #[path = "ledger/layouts.rs"]
@@ -23,10 +25,9 @@ use unthrottled::domain::classify::Site;
 use unthrottled::domain::decide::{HoldReason, Judgement};
 use unthrottled::domain::history::{Detected, Fact, Record};
 use unthrottled::domain::plan::RemediationId;
-use unthrottled::domain::policy::Remedy;
 use unthrottled::domain::remediation::Entry;
 use unthrottled::domain::watch::Watch;
-use unthrottled::edge::ledger::{Ledger, LedgerError};
+use unthrottled::edge::ledger::{Ledger, LedgerError, Store};
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
@@ -43,6 +44,12 @@ fn dir_in_memory() -> TempDir {
     if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { dir() }
 }
 
+/// Where the ledger of one test of the contract is, and what keeps that place.
+async fn fresh() -> (Store, TempDir) {
+    let dir = dir_in_memory();
+    (Store::from(&path_in(&dir)), dir)
+}
+
 fn path_in(dir: &TempDir) -> PathBuf {
     dir.path().join("unthrottled.ledger")
 }
@@ -51,8 +58,8 @@ async fn load(path: &Path) -> Result<Vec<Record>, LedgerError> {
     Ledger::open(path).await?.load().await
 }
 
-async fn ledger_of(path: &Path, records: &[Record]) -> Ledger {
-    let ledger = Ledger::open(path).await.unwrap();
+async fn ledger_of(place: impl Into<Store>, records: &[Record]) -> Ledger {
+    let ledger = Ledger::open(place).await.unwrap();
     append_all(&ledger, records).await;
     ledger
 }
@@ -66,19 +73,6 @@ async fn append_all(ledger: &Ledger, records: &[Record]) {
 
 fn cleared(project: &str) -> Fact {
     Fact::Cleared { project: ProjectName::new(project) }
-}
-
-#[tokio::test]
-async fn what_is_appended_is_loaded_by_the_next_process() {
-    let dir = dir();
-    drop(ledger_of(&path_in(&dir), &story()).await);
-    let ledger = Ledger::open(&path_in(&dir)).await.unwrap();
-    assert_eq!(ledger.load().await.unwrap(), story());
-    assert_eq!(ledger.since(30).await.unwrap(), story()[30..]);
-    assert_eq!(ledger.page(30, 4).await.unwrap(), story()[30..34]);
-    assert_eq!(ledger.page(story().len() as u64, 4).await.unwrap(), []);
-    assert_eq!(ledger.head().await.unwrap(), story().len() as u64);
-    assert_eq!(ledger.since(story().len() as u64).await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -99,22 +93,6 @@ async fn looking_for_a_ledger_makes_none() {
     let dir = dir();
     assert!(Ledger::open_existing(&path_in(&dir)).await.unwrap().is_none());
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
-}
-
-#[tokio::test]
-async fn a_fact_decided_on_an_older_history_is_refused() {
-    let dir = dir();
-    let daemon = Ledger::open(&path_in(&dir)).await.unwrap();
-    let operator = Ledger::open(&path_in(&dir)).await.unwrap();
-    let now = at("10:00:00");
-    daemon.append(0, now, SCOPE, &cleared("web")).await.unwrap();
-    let refused = operator.append(0, now, SCOPE, &cleared("api")).await;
-    assert!(matches!(refused, Err(LedgerError::Conflict { expected: 0, head: 1 })));
-    let from_the_future = daemon.append(7, now, SCOPE, &cleared("api")).await;
-    assert!(from_the_future.unwrap_err().is_conflict());
-    let loaded = daemon.load().await.unwrap();
-    assert_eq!(loaded.len(), 1);
-    assert_eq!(loaded[0].fact, cleared("web"));
 }
 
 #[test]
@@ -150,34 +128,6 @@ fn of_writers_that_race_each_record_has_one() {
     won.sort_by_key(|record| record.seq);
     assert_eq!(won.len(), WRITERS * EACH);
     assert_eq!(block_on(load(&path)).unwrap(), won);
-}
-
-#[tokio::test]
-async fn the_watch_is_kept_for_each_scope_and_is_no_record() {
-    let dir = dir();
-    let ledger = Ledger::open(&path_in(&dir)).await.unwrap();
-    let mut swept = serde_json::to_value(Watch::default()).unwrap();
-    swept["swept"] = "2026-01-05T10:00:00Z".into();
-    let watch: Watch = serde_json::from_value(swept).unwrap();
-    assert_ne!(watch, Watch::default());
-
-    ledger.save_watch("a", &Watch::default()).await.unwrap();
-    ledger.save_watch("a", &watch).await.unwrap();
-    assert_eq!(ledger.watch("a").await.unwrap(), Some(watch));
-    assert_eq!(ledger.watch("b").await.unwrap(), None);
-    assert_eq!(ledger.head().await.unwrap(), 0);
-}
-
-#[tokio::test]
-async fn what_was_emitted_only_grows() {
-    let dir = dir();
-    let ledger = Ledger::open(&path_in(&dir)).await.unwrap();
-    assert_eq!(ledger.emitted().await.unwrap(), 0);
-    // 10 is less than 9 as text.
-    for (set, is) in [(9, 9), (10, 10), (9, 10)] {
-        ledger.set_emitted(set).await.unwrap();
-        assert_eq!(ledger.emitted().await.unwrap(), is);
-    }
 }
 
 #[tokio::test]
@@ -260,19 +210,4 @@ proptest! {
             assert_eq!(load(&path_in(&dir)).await.unwrap(), records);
         });
     }
-}
-
-/// A plan without a secret, and one of the secret's third key.
-#[tokio::test]
-async fn plans_of_every_remedy_are_loaded_as_they_were_appended() {
-    let dir = dir();
-    let facts = Remedy::ALL.into_iter().zip(1_u32..).map(|(remedy, n)| {
-        let plan = records::plan("web", n, remedy);
-        assert_eq!(plan.secret.is_some(), remedy.needs_secret());
-        let entry = Entry::Planned(Box::new(plan.clone()));
-        (at("10:00:00"), Fact::Remediation { id: plan.id, entry })
-    });
-    let records = records::records(facts.collect());
-    drop(ledger_of(&path_in(&dir), &records).await);
-    assert_eq!(load(&path_in(&dir)).await.unwrap(), records);
 }

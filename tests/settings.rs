@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use jiff::SignedDuration;
 use std::path::PathBuf;
 use unthrottled::domain::policy::{Mode, OnDrift, OnIneffective, Remedy, Retry, UntrustedBuilds};
-use unthrottled::edge::settings::{self, Settings, Sources};
+use unthrottled::edge::settings::{self, LedgerStore, Settings, Sources};
 
 /// The least that is enough.
 const LEAST: &str = r#"
@@ -51,7 +51,9 @@ mod defaults {
         assert_eq!(settings.daemon.lookback, SignedDuration::from_hours(2));
         assert_eq!(settings.daemon.mode, Mode::Propose);
         assert_eq!(settings.daemon.http_listen, "127.0.0.1:8787".parse().unwrap());
+        assert_eq!(settings.ledger.store, LedgerStore::File);
         assert_eq!(settings.ledger.path, PathBuf::from("unthrottled.ledger"));
+        assert_eq!(settings.ledger.table, "unthrottled");
     }
 
     #[test]
@@ -119,6 +121,7 @@ mod layers {
         [ledger]
         store = "file"
         path = "/var/lib/unthrottled/unthrottled.ledger"
+        table = "unthrottled"
 
         [docker_hub]
         probe = true
@@ -611,11 +614,19 @@ mod mistakes {
     }
 
     #[test]
-    fn the_store_of_another_version() {
+    fn a_store_that_there_is_not() {
         assert_snapshot!(problems_with(r#"
                 [ledger]
-                store = "dynamodb"
-            "#), @r#"unthrottled.toml:10: ledger.store = "dynamodb": not a store of this version, which keeps its ledger in a file; allowed: "file""#);
+                store = "redis"
+            "#), @r#"unthrottled.toml:10: ledger.store = "redis": no such choice; allowed: "file", "dynamodb""#);
+    }
+
+    #[test]
+    fn the_name_of_a_table() {
+        for name in ["ab", "my table", "arn:aws:dynamodb:eu-west-1:111122223333:table/unthrottled"] {
+            let problem = problems_with(&format!("[ledger]\nstore = \"dynamodb\"\ntable = \"{name}\"\n"));
+            assert!(problem.contains("not the name of a DynamoDB table; allowed: 3 to 255 letters"), "{problem}");
+        }
     }
 
     #[test]

@@ -39,6 +39,12 @@ pub async fn run(args: Args, frame: &Frame) -> anyhow::Result<ExitCode> {
     }
     one_of_each_project(&saved)?;
     let mut drive = Drive::open(frame).await?;
+    let done = carry_out(&mut drive, saved, frame).await;
+    drive.close().await;
+    done
+}
+
+async fn carry_out(drive: &mut Drive, saved: SavedPlans, frame: &Frame) -> anyhow::Result<ExitCode> {
     // All or nothing: a file of which one plan is out of date is refused before any other is begun.
     for each in &saved.plans {
         drive.check(each).await?;

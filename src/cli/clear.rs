@@ -6,7 +6,7 @@ use crate::domain::build::ProjectName;
 use crate::domain::history::Fact;
 use crate::edge::clock;
 use crate::edge::ledger::Ledger;
-use crate::reconcile::{Book, Memory};
+use crate::reconcile::{Book, Memory, store};
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -28,7 +28,7 @@ pub struct Args {
 pub async fn run(args: Args, frame: &Frame) -> anyhow::Result<ExitCode> {
     let settings = frame.settings()?;
     let unavailable = |error: anyhow::Error| Failure::new(Exit::Unavailable, error);
-    let ledger = Ledger::open_existing(&settings.ledger.path).await.map_err(|error| unavailable(error.into()))?;
+    let ledger = Ledger::open_existing(&store(&settings.ledger)).await.map_err(|error| unavailable(error.into()))?;
     let mut book = Book::open(ledger, Vec::new(), Memory::Whole).await.map_err(|error| unavailable(error.into()))?;
     let project = ProjectName::new(&args.project);
     let mut out = frame.out();

@@ -11,7 +11,6 @@ use crate::domain::history::Fact;
 use crate::domain::plan::RemediationId;
 use crate::domain::remediation::{Entry, Outcome, Remediation, RollbackReason, Stage};
 use crate::edge::clock::{self, Clock};
-use crate::edge::ledger::lease::LeaseError;
 use crate::reconcile::{Access, Daemon, StartError, as_configured};
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
@@ -47,7 +46,7 @@ impl Drive {
         let settings = frame.settings()?;
         match Daemon::open(settings, Access::Once, &as_configured).await {
             Ok(daemon) => Ok(Drive { daemon, acts: Acts::Here }),
-            Err(StartError::Lease(LeaseError::Held { .. })) => {
+            Err(StartError::Lease(error)) if error.is_held() => {
                 let daemon = Daemon::open(settings, Access::Append, &as_configured).await.map_err(cannot_start)?;
                 Ok(Drive { daemon, acts: Acts::TheDaemon })
             }
@@ -125,7 +124,7 @@ impl Drive {
     }
 
     /// Waits until each remediation is in place, taken back, or left to a person, and says so.
-    pub async fn until_at_rest(mut self, frame: &Frame, ids: &[Named]) -> anyhow::Result<ExitCode> {
+    pub async fn until_at_rest(&mut self, frame: &Frame, ids: &[Named]) -> anyhow::Result<ExitCode> {
         let progress = frame.progress("working");
         loop {
             let wake = match self.acts {
@@ -147,6 +146,11 @@ impl Drive {
         }
         drop(progress);
         self.print(frame, ids)
+    }
+
+    /// Gives the lease back, if it is held.
+    pub async fn close(self) {
+        self.daemon.close().await;
     }
 
     fn stage(&self, (scope, id): &Named) -> Option<Stage> {

@@ -10,6 +10,7 @@ use crate::domain::plan::RemediationId;
 use crate::domain::remediation::Entry;
 use crate::edge::clock;
 use crate::edge::ledger::Ledger;
+use crate::reconcile::store;
 use jiff::civil::Date;
 use jiff::fmt::friendly::SpanParser;
 use jiff::tz::TimeZone;
@@ -80,7 +81,7 @@ fn since(text: &str) -> Result<Since, String> {
 pub async fn run(args: Args, frame: &Frame) -> anyhow::Result<ExitCode> {
     let settings = frame.settings()?;
     let unavailable = |error: anyhow::Error| Failure::new(Exit::Unavailable, error);
-    let ledger = Ledger::open_existing(&settings.ledger.path).await.map_err(|error| unavailable(error.into()))?;
+    let ledger = Ledger::open_existing(&store(&settings.ledger)).await.map_err(|error| unavailable(error.into()))?;
     let records = match &ledger {
         None => Vec::new(),
         Some(ledger) => ledger.load().await.map_err(|error| unavailable(error.into()))?,
@@ -115,7 +116,7 @@ pub async fn run(args: Args, frame: &Frame) -> anyhow::Result<ExitCode> {
     }
     match (args.format, shown) {
         (Format::Json, _) => (),
-        (Format::Text, 0) => writeln!(out, "The ledger {} holds nothing of that.", settings.ledger.path.display())?,
+        (Format::Text, 0) => writeln!(out, "The ledger {} holds nothing of that.", store(&settings.ledger))?,
         (Format::Text, _) => write!(out, "{}", table.render())?,
     }
     Ok(Exit::Done.into())

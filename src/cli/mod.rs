@@ -14,6 +14,7 @@ pub mod explain;
 pub mod frame;
 pub mod healthcheck;
 pub mod history;
+pub mod ledger;
 pub mod output;
 pub mod plan;
 pub mod rollback;
@@ -97,6 +98,7 @@ pub enum Command {
     #[command(after_long_help = BUILDSPEC_EXAMPLES)]
     Buildspec(buildspec::Args),
     Secret(secret::Args),
+    Ledger(ledger::Args),
     Doctor(doctor::Args),
     Check(check::Args),
     Schema(schema::Args),
@@ -136,6 +138,7 @@ pub async fn dispatch(command: Command, frame: &Frame) -> anyhow::Result<ExitCod
         Command::Diagnose(args) => diagnose::run(&args, &mut frame.out(), &mut frame.err()),
         Command::Buildspec(args) => buildspec::run(&args),
         Command::Secret(args) => secret::run(args, frame).await,
+        Command::Ledger(args) => ledger::run(args, frame).await,
         Command::Doctor(args) => doctor::run(args, frame).await,
         Command::Check(args) => check::run(&args, frame),
         Command::Schema(args) => schema::run(&args, frame),

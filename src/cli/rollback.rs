@@ -36,6 +36,12 @@ pub struct Args {
 /// Takes remediations back.
 pub async fn run(args: Args, frame: &Frame) -> anyhow::Result<ExitCode> {
     let mut drive = Drive::open(frame).await?;
+    let done = take_back(&mut drive, args, frame).await;
+    drive.close().await;
+    done
+}
+
+async fn take_back(drive: &mut Drive, args: Args, frame: &Frame) -> anyhow::Result<ExitCode> {
     let ids = drive.chosen(|remediation| {
         let plan = remediation.plan();
         args.all

@@ -143,6 +143,12 @@ fn print_text(out: &mut impl Write, found: &[Assessment], throttled: &[&Assessme
 async fn apply_now(frame: &Frame, format: Format) -> anyhow::Result<ExitCode> {
     let settings = frame.settings()?;
     let mut daemon = Daemon::open(settings, Access::Write, &as_configured).await.map_err(cannot_start)?;
+    let done = tick_until_it_waits(&mut daemon, frame, format).await;
+    daemon.close().await;
+    done
+}
+
+async fn tick_until_it_waits(daemon: &mut Daemon, frame: &Frame, format: Format) -> anyhow::Result<ExitCode> {
     let progress = frame.progress("looking");
     let mut whole;
     loop {

@@ -6,7 +6,7 @@ use super::output::{self, Cell, Format, Table, Tone, paint};
 use super::shared;
 use crate::edge::clock;
 use crate::edge::ledger::Ledger;
-use crate::reconcile::{Book, Memory};
+use crate::reconcile::{Book, Memory, store};
 use serde_json::json;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -36,7 +36,7 @@ pub async fn run(args: Args, frame: &Frame) -> anyhow::Result<ExitCode> {
 pub async fn ledger_of(frame: &Frame) -> anyhow::Result<Book> {
     let settings = frame.settings()?;
     let unavailable = |error: anyhow::Error| Failure::new(Exit::Unavailable, error);
-    let ledger = Ledger::open_existing(&settings.ledger.path).await.map_err(|error| unavailable(error.into()))?;
+    let ledger = Ledger::open_existing(&store(&settings.ledger)).await.map_err(|error| unavailable(error.into()))?;
     Book::open(ledger, Vec::new(), Memory::Whole).await.map_err(|error| unavailable(error.into()).into())
 }
 

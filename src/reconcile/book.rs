@@ -37,6 +37,8 @@ pub struct Book {
     head: u64,
     histories: BTreeMap<String, History>,
     places: BTreeMap<String, Place>,
+    /// Scopes whose account stands in the ledger.
+    noted: BTreeSet<String>,
     /// Events of entries whose process may have been killed before it wrote them out.
     missed: Vec<Event>,
     /// Whether the simulation took the fence down, to see that it is missed.
@@ -56,6 +58,18 @@ pub enum BookError {
     /// There is no ledger to write to.
     #[error("there is no ledger")]
     None,
+    /// The ledger is of another account.
+    #[error(
+        "scope `{scope}` is in account {found}, and its ledger tells of account {known}: use that account's credentials or role, or name another ledger in the settings"
+    )]
+    OtherAccount {
+        /// Which scope.
+        scope: String,
+        /// What the ledger says.
+        known: String,
+        /// Where the scope is.
+        found: String,
+    },
     /// The entries contradict each other.
     #[error("the ledger's entry {seq} can't have happened: {broken}")]
     Broken {
@@ -77,14 +91,23 @@ impl Book {
             head: 0,
             histories: BTreeMap::new(),
             places,
+            noted: BTreeSet::new(),
             missed: Vec::new(),
             #[cfg(feature = "simulator")]
             unfenced: false,
         };
         let Some(ledger) = &book.ledger else { return Ok(book) };
         for (scope, place) in &mut book.places {
-            if place.account.is_none() {
-                place.account = ledger.account(scope).await?;
+            let known = ledger.account(scope).await?;
+            if known.is_some() {
+                book.noted.insert(scope.clone());
+            }
+            match (&place.account, known) {
+                (Some(found), Some(known)) if *found != known => {
+                    return Err(BookError::OtherAccount { scope: scope.clone(), known, found: found.clone() });
+                }
+                (Some(_), _) => (),
+                (None, known) => place.account = known,
             }
         }
         let emitted = ledger.emitted().await?;
@@ -181,16 +204,21 @@ impl Book {
     }
 
     /// Learns the account that a scope is in, and keeps it: events that are written out again after a kill say the same.
+    ///
+    /// # Errors
+    /// [`BookError::OtherAccount`] if it was in another one before: what the ledger tells is not of this account.
     pub async fn set_account(&mut self, scope: &str, account: &str) -> Result<(), BookError> {
         let Some(place) = self.places.get_mut(scope) else { return Ok(()) };
-        if place.account.as_deref() == Some(account) {
-            return Ok(());
+        if let Some(known) = place.account.as_ref().filter(|known| *known != account) {
+            let (known, found) = (known.clone(), account.to_string());
+            return Err(BookError::OtherAccount { scope: scope.to_string(), known, found });
         }
         place.account = Some(account.to_string());
-        match &self.ledger {
-            Some(ledger) => Ok(ledger.set_account(scope, account).await?),
-            None => Ok(()),
+        if let Some(ledger) = self.ledger.as_ref().filter(|_| !self.noted.contains(scope)) {
+            ledger.set_account(scope, account).await?;
+            self.noted.insert(scope.to_string());
         }
+        Ok(())
     }
 
     /// What happened in a scope.

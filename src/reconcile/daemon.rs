@@ -7,8 +7,9 @@ use crate::edge::clock::Clock;
 use crate::edge::event::{self, Place};
 use crate::edge::http::{Health, Reached};
 use crate::edge::ledger::lease::{self, Lease, LeaseError};
-use crate::edge::ledger::{Ledger, LedgerError};
-use crate::edge::settings::{ScopeSettings, Settings, Sources};
+use crate::edge::ledger::table::TableStore;
+use crate::edge::ledger::{Ledger, LedgerError, Store};
+use crate::edge::settings::{LedgerSettings, LedgerStore, ScopeSettings, Settings, Sources};
 use crate::reconcile::{Book, BookError, Memory, Reconciler, Rules, Tick, chain};
 use jiff::{SignedDuration, Timestamp};
 use std::future::Future;
@@ -68,7 +69,16 @@ pub struct Daemon {
     stop: CancellationToken,
     /// The last complaint about new settings, so that it is made once.
     complaint: Option<String>,
-    _lease: Option<Lease>,
+    lease: Option<Lease>,
+}
+
+/// Why the loop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to.
+    Stopped,
+    /// Another daemon may be the one that acts. Opened anew under a new lease, the daemon goes on as after a restart.
+    LeaseLost,
 }
 
 /// How a scope is connected to: as the settings say, or in tests to a server of their own.
@@ -84,18 +94,54 @@ pub fn as_configured(scope: &ScopeSettings) -> Connection {
     }
 }
 
+/// Where the settings say that the ledger is.
+pub fn store(settings: &LedgerSettings) -> Store {
+    match settings.store {
+        LedgerStore::File => Store::File(settings.path.clone()),
+        LedgerStore::DynamoDb => Store::DynamoDb(TableStore::new(&settings.table)),
+    }
+}
+
 impl Daemon {
     /// Opens the ledger and connects every scope. With [`Access::Write`] and [`Access::Once`] it takes the lease: one process acts at a time.
     pub async fn open(settings: &Settings, access: Access, connect: Connect<'_>) -> Result<Daemon, StartError> {
-        let path = &settings.ledger.path;
-        let (ledger, lease) = match access {
-            Access::Read => (Ledger::open_existing(path).await?, None),
-            Access::Append => (Some(Ledger::open(path).await?), None),
+        let store = store(&settings.ledger);
+        let ledger = match access {
+            Access::Read => Ledger::open_existing(&store).await?,
+            Access::Append => Some(Ledger::open(&store).await?),
             Access::Write | Access::Once => {
-                let lease = lease::take_lease(path)?;
-                (Some(Ledger::open(path).await?), Some(lease))
+                return Daemon::open_under(lease::take(&store).await?, settings, access, connect).await;
             }
         };
+        Daemon::of(ledger, settings, access, connect).await
+    }
+
+    /// The same under a lease that was taken before; it is given back if the daemon can't start.
+    pub async fn open_under(
+        lease: Lease,
+        settings: &Settings,
+        access: Access,
+        connect: Connect<'_>,
+    ) -> Result<Daemon, StartError> {
+        let opened = match Ledger::open(&store(&settings.ledger)).await {
+            Ok(ledger) => Daemon::of(Some(ledger.under(&lease)), settings, access, connect).await,
+            Err(error) => Err(error.into()),
+        };
+        match opened {
+            Ok(daemon) => Ok(Daemon { lease: Some(lease), ..daemon }),
+            Err(error) => {
+                lease.release().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn of(
+        ledger: Option<Ledger>,
+        settings: &Settings,
+        access: Access,
+        connect: Connect<'_>,
+    ) -> Result<Daemon, StartError> {
         let mut connected = Vec::new();
         for scope in &settings.scopes {
             let wrap = |source| StartError::Connect { scope: scope.name.clone(), source };
@@ -114,7 +160,7 @@ impl Daemon {
         for (place, aws) in connected {
             scopes.push(Reconciler::open(&book, &place.scope, aws, rules(settings), stop.clone()).await?);
         }
-        Ok(Daemon { book, scopes, settings: settings.clone(), stop, complaint: None, _lease: lease })
+        Ok(Daemon { book, scopes, settings: settings.clone(), stop, complaint: None, lease: None })
     }
 
     /// One tick of every scope.
@@ -133,9 +179,32 @@ impl Daemon {
     /// before each tick as well.
     ///
     /// # Guarantees
-    /// Ends within ten seconds of `shutdown`: the step under way is finished, or given up, which is as safe as a kill.
+    /// Ends within ten seconds of `shutdown`, and two more where DynamoDB does not take the lease back: the step under way
+    /// is finished, or given up, which is as safe as a kill. It is given up at once when the lease is lost.
     pub async fn run(
         mut self,
+        sources: &Sources,
+        health: Health,
+        clock: &Clock,
+        hangup: &Notify,
+        shutdown: impl Future<Output = ()>,
+    ) -> Ended {
+        let lease = self.lease.take();
+        let ended = tokio::select! {
+            // Looked at first: what the loop would do next is no longer its business.
+            biased;
+            () = lost(lease.as_ref()) => Ended::LeaseLost,
+            () = self.ticks(sources, health, clock, hangup, shutdown) => Ended::Stopped,
+        };
+        if let Some(lease) = lease {
+            lease.release().await;
+        }
+        ended
+    }
+
+    /// Ticks until `shutdown` resolves.
+    async fn ticks(
+        &mut self,
         sources: &Sources,
         health: Health,
         clock: &Clock,
@@ -171,6 +240,13 @@ impl Daemon {
             }
         }
         event::emit(&event::daemon_stopped(clock.now()));
+    }
+
+    /// Gives the lease back, so that the next need not wait for it to expire.
+    pub async fn close(self) {
+        if let Some(lease) = self.lease {
+            lease.release().await;
+        }
     }
 
     /// Says how the tick went, and how long to wait for the next.
@@ -270,6 +346,14 @@ impl Daemon {
             }
         }
         Ok(wake)
+    }
+}
+
+/// Resolves once the lease is lost; without one there is nothing to lose.
+async fn lost(lease: Option<&Lease>) {
+    match lease {
+        Some(lease) => lease.lost().await,
+        None => std::future::pending().await,
     }
 }
 

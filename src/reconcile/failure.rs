@@ -89,7 +89,9 @@ impl From<BookError> for Failure {
     fn from(error: BookError) -> Failure {
         let kind = match error {
             BookError::Overtaken => Kind::Overtaken,
-            BookError::Ledger(_) | BookError::None | BookError::Broken { .. } => Kind::Ledger,
+            BookError::Ledger(_) | BookError::None | BookError::Broken { .. } | BookError::OtherAccount { .. } => {
+                Kind::Ledger
+            }
         };
         Failure { kind, detail: chain(&error) }
     }

@@ -15,7 +15,7 @@ mod survey;
 mod think;
 
 pub use book::{Book, BookError, Memory};
-pub use daemon::{Access, Daemon, StartError, as_configured};
+pub use daemon::{Access, Daemon, Ended, StartError, as_configured, store};
 pub use failure::{Failure, Kind, chain};
 pub use survey::Surveyed;
 pub use think::Assessment;

@@ -8,10 +8,11 @@ mod tree;
 use super::exit::Exit;
 use super::frame::Frame;
 use super::output::{Format, Tone, paint};
-use crate::edge::ledger::Ledger;
-use crate::edge::ledger::lease::{LeaseError, take_lease};
+use crate::edge::ledger::lease;
+use crate::edge::ledger::table::TableError;
+use crate::edge::ledger::{Ledger, LedgerError, Store};
 use crate::edge::settings::Settings;
-use crate::reconcile::chain;
+use crate::reconcile::{chain, store};
 use console::Term;
 use serde_json::json;
 use std::io::Write as _;
@@ -41,6 +42,8 @@ pub struct Args {
     pub format: Format,
 }
 
+const LEDGER: &str = "ledger";
+
 /// Checks everything.
 pub async fn run(args: Args, frame: &Frame) -> anyhow::Result<ExitCode> {
     let settings = frame.settings()?;
@@ -51,7 +54,7 @@ pub async fn run(args: Args, frame: &Frame) -> anyhow::Result<ExitCode> {
         let error = anyhow::anyhow!("the settings have no scope `{}`", args.scope.unwrap_or_default());
         return Err(Exit::Usage.because(error).hint(format!("there are: {}", names.join(", "))).into());
     }
-    let mut checks = vec![of_settings(settings, frame), of_ledger(&settings.ledger.path).await];
+    let mut checks = vec![of_settings(settings, frame), of_ledger(&store(&settings.ledger)).await];
     for scope in scopes {
         checks.push(scope::check(scope, settings, frame).await);
     }
@@ -71,36 +74,51 @@ fn of_settings(settings: &Settings, frame: &Frame) -> Check {
 }
 
 /// It can be opened, and by whom it is used.
-async fn of_ledger(path: &Path) -> Check {
-    const NAME: &str = "ledger";
-    let shown = path.display();
-    let ledger = match Ledger::open_existing(path).await {
+async fn of_ledger(store: &Store) -> Check {
+    let ledger = match Ledger::open_existing(store).await {
         Ok(Some(ledger)) => ledger,
-        Ok(None) => {
-            let folder = match path.parent() {
-                Some(folder) if !folder.as_os_str().is_empty() => folder,
-                _ => Path::new("."),
-            };
-            return if folder.is_dir() {
-                Check::ok(NAME, format!("{shown} is not there yet; `unthrottled run` makes it"))
-            } else {
-                let folder = folder.display();
-                Check::failed(NAME, format!("{shown} can't be made: there is no folder {folder}"))
-                    .repair(format!("mkdir -p {folder}"))
-            };
-        }
-        Err(error) => return Check::failed(NAME, chain(&error)).repair("set `ledger.path` to a file that can be used"),
+        Ok(None) => return of_no_ledger(store),
+        Err(error) => return Check::failed(LEDGER, chain(&error)).repair(repair(store, &error)),
     };
     let entries = match ledger.head().await {
         Ok(head) => count(usize::try_from(head).unwrap_or_default(), "entry", "entries"),
-        Err(error) => return Check::failed(NAME, chain(&error)),
+        Err(error) => return Check::failed(LEDGER, chain(&error)),
     };
-    match take_lease(path) {
-        Ok(_given_back) => Check::ok(NAME, format!("{shown}: {entries}; no daemon works on it")),
-        Err(LeaseError::Held { holder, .. }) => {
-            Check::ok(NAME, format!("{shown}: {entries}; a daemon ({holder}) works on it"))
+    match lease::holder(store).await {
+        Ok(None) => Check::ok(LEDGER, format!("{store}: {entries}; no daemon works on it")),
+        Ok(Some(holder)) => Check::ok(LEDGER, format!("{store}: {entries}; a daemon ({holder}) works on it")),
+        Err(error) => {
+            let failed = Check::failed(LEDGER, chain(&error));
+            match store {
+                Store::File(_) => failed.repair(format!("chown \"$(id -u)\" {store}*")),
+                Store::DynamoDb(_) => failed,
+            }
         }
-        Err(error) => Check::failed(NAME, chain(&error)).repair(format!("chown \"$(id -u)\" {shown}*")),
+    }
+}
+
+/// Whether one can be begun.
+fn of_no_ledger(store: &Store) -> Check {
+    let Store::File(path) = store else {
+        return Check::ok(LEDGER, format!("{store} is empty; `unthrottled run` begins a ledger in it"));
+    };
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    if folder.is_dir() {
+        return Check::ok(LEDGER, format!("{store} is not there yet; `unthrottled run` makes it"));
+    }
+    let folder = folder.display();
+    Check::failed(LEDGER, format!("{store} can't be made: there is no folder {folder}"))
+        .repair(format!("mkdir -p {folder}"))
+}
+
+fn repair(store: &Store, error: &LedgerError) -> &'static str {
+    match (store, error) {
+        (Store::File(_), _) => "set `ledger.path` to a file that can be used",
+        (_, LedgerError::Table(TableError::NoTable { .. })) => "unthrottled ledger create",
+        (Store::DynamoDb(_), _) => "set `ledger.table` to a table that can be used",
     }
 }
 

@@ -14,7 +14,7 @@ use crate::edge::clock;
 use crate::edge::ledger::Ledger;
 use crate::edge::secrets::store::Stored;
 use crate::edge::secrets::text::{self, Login, NotWritten};
-use crate::reconcile::{Book, BookError, Memory};
+use crate::reconcile::{Book, BookError, Memory, store};
 use anyhow::Context as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
@@ -93,8 +93,8 @@ fn new_text(which: &Which, stored: &Stored, login: &Login, target: &Target) -> a
 ///
 /// Answers the projects that have the login from us.
 async fn note(target: &Target) -> anyhow::Result<BTreeSet<ProjectName>> {
-    let path = &target.settings.ledger.path;
-    let Some(ledger) = Ledger::open_existing(path).await.context("the ledger could not be opened")? else {
+    let store = store(&target.settings.ledger);
+    let Some(ledger) = Ledger::open_existing(&store).await.context("the ledger could not be opened")? else {
         return Ok(BTreeSet::new());
     };
     let mut book = Book::open(Some(ledger), Vec::new(), Memory::Whole).await?;

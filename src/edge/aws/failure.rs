@@ -117,6 +117,7 @@ impl Failure {
             | "TooManyRequests"
             | "RequestLimitExceeded"
             | "RequestThrottled"
+            | "ProvisionedThroughputExceeded"
             | "BandwidthLimitExceeded"
             | "SlowDown"
             | "AccountLimitExceeded" => Failure::Throttled,

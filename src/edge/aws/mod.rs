@@ -125,7 +125,7 @@ impl Connection {
         }
     }
 
-    async fn sdk_config(&self) -> SdkConfig {
+    pub(crate) async fn sdk_config(&self) -> SdkConfig {
         let base = self.base_config().await;
         let (Some(role_arn), Some(provider)) = (&self.role_arn, base.credentials_provider()) else {
             return base;

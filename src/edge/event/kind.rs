@@ -72,6 +72,8 @@ macro_rules! kinds {
 kinds! {
     Info DaemonStarted "The daemon started; `detail` holds the settings in force.";
     Info DaemonStopped "The daemon was asked to stop, and did.";
+    Info LeaseAwaited "Another daemon holds the lease on the ledger's table, `by` says which: this one waits until it is given back or expires.";
+    Warn LeaseLost "The lease on the ledger's table was lost: nothing more is changed until it is held again.";
     Info SettingsReloaded "New settings are in force; `detail` holds them.";
     Warn SettingsRejected "New settings are bad; the last good ones stay in force.";
     Warn ThrottleDetected "A failed build was diagnosed as throttled, by any registry.";

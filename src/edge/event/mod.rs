@@ -115,7 +115,7 @@ pub struct Event {
     /// From the build's end to its detection; from the plan to its being applied, proven or taken back; or of the tick.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<i64>,
-    /// The build that proved, disproved or repeats it, or `operator`.
+    /// The build that proved, disproved or repeats it, or `operator`; or the daemon that holds the lease.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// Builds read in the tick.
@@ -180,6 +180,20 @@ pub fn daemon_started(settings: &str, now: Timestamp) -> Event {
 pub fn daemon_stopped(now: Timestamp) -> Event {
     let message = "unthrottled stopped; what is under way goes on at the next start".to_string();
     Event::new(Kind::DaemonStopped, message, now)
+}
+
+/// Another daemon acts on the ledger; `holder` is what it says of itself.
+pub fn lease_awaited(ledger: &str, holder: &str, now: Timestamp) -> Event {
+    let message = format!("Waiting for the lease on {ledger}, which another daemon ({holder}) holds");
+    Event { by: Some(holder.to_string()), ..Event::new(Kind::LeaseAwaited, message, now) }
+}
+
+/// Another daemon may act on the ledger from now on.
+pub fn lease_lost(ledger: &str, now: Timestamp) -> Event {
+    let message = format!(
+        "The lease on {ledger} is lost, as another daemon took it over or the table could not be reached: nothing more is changed until it is held again"
+    );
+    Event::new(Kind::LeaseLost, message, now)
 }
 
 /// New settings are in force; `settings` is their text.

@@ -46,10 +46,6 @@ impl File {
         head(&self.connection).map_err(|error| self.fault(error))
     }
 
-    pub fn since(&self, seq: u64) -> Result<Vec<Record>, LedgerError> {
-        self.page(seq, usize::MAX)
-    }
-
     pub fn page(&self, seq: u64, most: usize) -> Result<Vec<Record>, LedgerError> {
         let rows = rows_since(&self.connection, seq, most).map_err(|error| self.fault(error))?;
         let head = self.head()?;
@@ -226,7 +222,7 @@ mod tests {
         assert!(matches!(error, LedgerError::Full { .. }), "{error}");
         assert!(error.to_string().contains("make room on its disk"), "{error}");
         assert!(seq > 1);
-        assert_eq!(file.since(0).unwrap().len() as u64, seq - 1);
+        assert_eq!(file.page(0, usize::MAX).unwrap().len() as u64, seq - 1);
 
         limit(&file, pages + 40);
         file.append(&record(seq, 3000)).unwrap();

@@ -1,34 +1,42 @@
-//! One daemon at a time: a lock beside the ledger that the kernel frees, however its holder ends.
+//! One daemon at a time: a lock beside the ledger's file that the kernel frees, however its holder ends, or an item of
+//! the ledger's table.
 
+use super::Store;
+use super::table::lease::{Fence, NotTaken, TableLease};
+use super::table::{self, TableError};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-/// Held by the one daemon that may act on a ledger. Dropping it frees it.
+/// Held by the one daemon that may act on a ledger. A file's is freed when this is dropped, and a table's by
+/// [`Lease::release`], or by others once it has expired.
 ///
 /// # Caveats
 /// On a network file system the lock is as good as that system's locks. The ledger's sequence number fences even two
 /// holders: the one that decided on an older history is refused.
 #[derive(Debug)]
-pub struct Lease {
+pub struct Lease(Held);
+
+#[derive(Debug)]
+enum Held {
     /// Locked for as long as it is open.
-    _file: File,
+    File(#[expect(dead_code, reason = "only has to stay open")] File),
+    Table(TableLease),
 }
 
 /// Why the lease is not to be had.
 #[derive(Debug, thiserror::Error)]
 pub enum LeaseError {
     /// Another daemon works on this ledger.
-    #[error(
-        "another daemon ({holder}) holds `{}`: only one may act on a ledger; stop it first, or set `ledger.path` to another file",
-        path.display()
-    )]
+    #[error("another daemon ({holder}) holds {what}: only one may act on a ledger; stop it first, or set {instead}")]
     Held {
-        /// The lock file.
-        path: PathBuf,
-        /// What the holder wrote into it.
+        /// The lock file or the table.
+        what: String,
+        /// What the holder says of itself.
         holder: String,
+        /// Which setting leads to another ledger.
+        instead: &'static str,
     },
     /// The lock file can't be made or locked.
     #[error("`{}` can't be locked; let the daemon make files beside the ledger", path.display())]
@@ -38,9 +46,87 @@ pub enum LeaseError {
         /// Why.
         source: io::Error,
     },
+    /// The table can't be used.
+    #[error(transparent)]
+    Table(#[from] TableError),
 }
 
-/// Takes the lease of the ledger at `ledger`, without waiting.
+impl LeaseError {
+    /// Whether another daemon has it.
+    pub fn is_held(&self) -> bool {
+        matches!(self, LeaseError::Held { .. })
+    }
+
+    /// Whether the same may go well later, without anyone's doing.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, LeaseError::Table(error) if error.may_pass())
+    }
+}
+
+impl Lease {
+    /// Resolves once the lease is lost, which a file's never is.
+    pub async fn lost(&self) {
+        match self.fence() {
+            Some(fence) => fence.lost().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Gives it back.
+    pub async fn release(self) {
+        match self.0 {
+            Held::File(_) => (),
+            Held::Table(lease) => lease.release().await,
+        }
+    }
+
+    pub(super) fn fence(&self) -> Option<Fence> {
+        match &self.0 {
+            Held::File(_) => None,
+            Held::Table(lease) => Some(lease.fence()),
+        }
+    }
+}
+
+/// Takes the ledger's lease if nobody has it. To see that the holder of a table's has fallen silent takes as long as the
+/// lease is.
+pub async fn take(store: &Store) -> Result<Lease, LeaseError> {
+    match store {
+        Store::File(path) => take_lease(path),
+        Store::DynamoDb(store) => match table::lease::take(store, &ourselves()).await {
+            Ok(lease) => Ok(Lease(Held::Table(lease))),
+            Err(NotTaken::Held(holder)) => Err(LeaseError::Held {
+                what: format!("DynamoDB table `{}`", store.table),
+                holder,
+                instead: "`ledger.table` to another table",
+            }),
+            Err(NotTaken::Failed(error)) => Err(error.into()),
+        },
+    }
+}
+
+/// Takes the ledger's lease once nobody has it; `held` is told who has it meanwhile. A file is not waited for: its
+/// holder is on the same machine, where somebody started two.
+pub async fn wait(store: &Store, held: impl FnMut(&str)) -> Result<Lease, LeaseError> {
+    match store {
+        Store::File(path) => take_lease(path),
+        Store::DynamoDb(store) => Ok(Lease(Held::Table(table::lease::wait(store, &ourselves(), held).await?))),
+    }
+}
+
+/// Who holds the ledger's lease, if anybody does.
+pub async fn holder(store: &Store) -> Result<Option<String>, LeaseError> {
+    match store {
+        Store::DynamoDb(store) => Ok(table::lease::holder(store).await?),
+        Store::File(path) => match take_lease(path) {
+            Ok(_given_back) => Ok(None),
+            Err(LeaseError::Held { holder, .. }) => Ok(Some(holder)),
+            Err(error) => Err(error),
+        },
+    }
+}
+
+/// Takes the lease of the ledger in the file `ledger`, without waiting.
 pub fn take_lease(ledger: &Path) -> Result<Lease, LeaseError> {
     let path = lock_path(ledger);
     let failed = |source| LeaseError::Failed { path: path.clone(), source };
@@ -51,13 +137,14 @@ pub fn take_lease(ledger: &Path) -> Result<Lease, LeaseError> {
     match file.try_lock() {
         Ok(()) => (),
         Err(TryLockError::WouldBlock) => {
-            let holder = holder(&mut file);
-            return Err(LeaseError::Held { path, holder });
+            let holder = holder_in(&mut file);
+            let what = format!("`{}`", path.display());
+            return Err(LeaseError::Held { what, holder, instead: "`ledger.path` to another file" });
         }
         Err(TryLockError::Error(source)) => return Err(failed(source)),
     }
     sign(&mut file).map_err(failed)?;
-    Ok(Lease { _file: file })
+    Ok(Lease(Held::File(file)))
 }
 
 /// `<ledger>.lock`: a file of its own, as a lock on the ledger would get in SQLite's way.
@@ -70,16 +157,21 @@ fn lock_path(ledger: &Path) -> PathBuf {
 fn sign(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
-    write!(file, "pid {} on {}", std::process::id(), host())?;
+    file.write_all(ourselves().as_bytes())?;
     file.flush()
 }
 
-fn holder(file: &mut File) -> String {
+fn holder_in(file: &mut File) -> String {
     let mut text = String::new();
     match file.take(200).read_to_string(&mut text) {
         Ok(_) if !text.trim().is_empty() => text.escape_debug().to_string(),
         _ => "which has not said who it is".to_string(),
     }
+}
+
+/// How others find us.
+fn ourselves() -> String {
+    format!("pid {} on {}", std::process::id(), host())
 }
 
 /// The host's name where the kernel tells it as a file; in a container that is the container's id.

@@ -1,13 +1,13 @@
-//! What happened, in order, never rewritten: one SQLite file that a person can read with `sqlite3`.
+//! What happened, in order, never rewritten: one SQLite file, or one DynamoDB table.
 //!
-//! `sqlite3 unthrottled.ledger 'select * from timeline'` shows it.
+//! `sqlite3 unthrottled.ledger 'select * from timeline'` shows the file; [`table`] tells what the table's items are.
 //!
 //! # Expected flow
 //! The daemon takes the [`lease`], opens the ledger, loads and folds it. From then on it appends one fact at a time, each
 //! under the sequence number that it was decided on, and acts on a fact only once `append` has returned.
 //!
 //! # Guarantees
-//! - What [`Ledger::append`] returned is on the disk, and is in every later [`Ledger::load`].
+//! - What [`Ledger::append`] returned is durable, and is in every later [`Ledger::load`].
 //! - A fact decided on an older history is refused with [`LedgerError::Conflict`], and nothing is written.
 //! - A ledger that can't be read as a whole is refused: no record is ever skipped.
 //!
@@ -22,24 +22,35 @@
 mod file;
 pub mod lease;
 mod row;
+mod store;
+pub mod table;
 mod whole;
+
+pub use store::Store;
 
 use crate::domain::history::{Fact, Record};
 use crate::domain::watch::Watch;
 use file::File;
 use jiff::Timestamp;
+use lease::Lease;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use table::{Table, TableError};
 
 /// An open ledger.
 #[derive(Debug)]
 pub struct Ledger {
     id: String,
-    path: PathBuf,
-    file: Arc<Mutex<File>>,
+    opened: Opened,
 }
 
-/// Why the ledger can't be used. Each says what is wrong, with which file, and what to do next.
+#[derive(Debug)]
+enum Opened {
+    File { path: PathBuf, file: Arc<Mutex<File>> },
+    Table(Table),
+}
+
+/// Why the ledger can't be used. Each says what is wrong, with which file or table, and what to do next.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// Somebody else appended in between. Not a fault: read what is new and decide again.
@@ -162,6 +173,17 @@ pub enum LedgerError {
         /// The cause.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The daemon no longer is the one that acts.
+    #[error(
+        "the lease on the ledger in {ledger} is lost, as another daemon took it over or the table could not be reached: nothing was recorded, and nothing is changed before the lease is held again"
+    )]
+    LeaseLost {
+        /// Which.
+        ledger: String,
+    },
+    /// The table can't be used.
+    #[error(transparent)]
+    Table(#[from] TableError),
 }
 
 impl LedgerError {
@@ -172,36 +194,53 @@ impl LedgerError {
 }
 
 impl Ledger {
-    /// Opens the ledger, makes it if there is no file, and proves that it can be written.
+    /// Opens the ledger, begins it if there is none, and proves that it can be written: a file by writing to it, a table
+    /// by the lease that is taken first, or by the first append.
     ///
     /// # Errors
-    /// Whatever keeps the daemon from recording: better told now than at the first plan.
-    pub async fn open(path: &Path) -> Result<Ledger, LedgerError> {
-        let wanted = path.to_path_buf();
-        let file = blocking(path, move || File::open(&wanted)).await?;
-        Ok(Ledger::of(file))
+    /// Whatever keeps the daemon from recording: better told now than at the first plan. A table has to be there.
+    pub async fn open(store: impl Into<Store>) -> Result<Ledger, LedgerError> {
+        match store.into() {
+            Store::File(path) => {
+                let wanted = path.clone();
+                Ok(Ledger::of_file(blocking(&path, move || File::open(&wanted)).await?))
+            }
+            Store::DynamoDb(store) => Ok(Ledger::of_table(Table::open(&store).await?)),
+        }
     }
 
-    /// Opens the ledger, or answers none if there is no file. One that can only be read is good enough to look at.
-    pub async fn open_existing(path: &Path) -> Result<Option<Ledger>, LedgerError> {
-        let wanted = path.to_path_buf();
-        let file = blocking(path, move || File::open_existing(&wanted)).await?;
-        Ok(file.map(Ledger::of))
+    /// Opens the ledger, or answers none if none was begun. One that can only be read is good enough to look at.
+    pub async fn open_existing(store: impl Into<Store>) -> Result<Option<Ledger>, LedgerError> {
+        match store.into() {
+            Store::File(path) => {
+                let wanted = path.clone();
+                let file = blocking(&path, move || File::open_existing(&wanted)).await?;
+                Ok(file.map(Ledger::of_file))
+            }
+            Store::DynamoDb(store) => Ok(Table::open_existing(&store).await?.map(Ledger::of_table)),
+        }
     }
 
-    /// Unique to this ledger: with a sequence number it names one fact for good.
+    /// Under a lease: once that is lost, nothing is read or written any more.
+    pub fn under(self, lease: &Lease) -> Ledger {
+        match (self.opened, lease.fence()) {
+            (Opened::Table(table), Some(fence)) => Ledger { opened: Opened::Table(table.fenced(fence)), ..self },
+            // A file's lock can't be lost.
+            (opened, _) => Ledger { opened, ..self },
+        }
+    }
+
+    /// Its own id, which no other ledger has.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The last record's sequence number; 0 if there is none.
+    /// The number of the last record; 0 if there is none.
     pub async fn head(&self) -> Result<u64, LedgerError> {
-        self.with(|file| file.head()).await
+        match &self.opened {
+            Opened::File { path, file } => with(path, file, |file| file.head()).await,
+            Opened::Table(table) => table.head().await,
+        }
     }
 
     /// Every record, in order.
@@ -212,9 +251,9 @@ impl Ledger {
     /// Every record after `seq`, in order.
     ///
     /// # Errors
-    /// [`LedgerError::Broken`] also if the ledger ends before `seq`: then it is not the one that was read before.
+    /// `Broken` also if the ledger ends before `seq`: then it is not the one that was read before.
     pub async fn since(&self, seq: u64) -> Result<Vec<Record>, LedgerError> {
-        self.with(move |file| file.since(seq)).await
+        self.page(seq, usize::MAX).await
     }
 
     /// The first records after `seq`, `most` of them at the most, in order; none if there is none.
@@ -222,72 +261,110 @@ impl Ledger {
     /// # Errors
     /// As those of [`Ledger::since`].
     pub async fn page(&self, seq: u64, most: usize) -> Result<Vec<Record>, LedgerError> {
-        self.with(move |file| file.page(seq, most)).await
+        match &self.opened {
+            Opened::File { path, file } => with(path, file, move |file| file.page(seq, most)).await,
+            Opened::Table(table) => table.page(seq, most).await,
+        }
     }
 
     /// Appends one fact as number `expected` + 1.
     ///
     /// # Guarantees
-    /// The record is on the disk when this returns.
+    /// The record is durable when this returns well.
     ///
     /// # Errors
     /// [`LedgerError::Conflict`] if the last record is not number `expected`. Nothing is written then, nor at any other
-    /// error.
+    /// error, but for a call to DynamoDB that timed out and may still be done: the next `append` then answers `Conflict`.
     pub async fn append(&self, expected: u64, at: Timestamp, scope: &str, fact: &Fact) -> Result<Record, LedgerError> {
         let record = Record { seq: expected + 1, at, scope: scope.to_string(), fact: fact.clone() };
-        self.with(move |file| file.append(&record).map(|()| record)).await
+        match &self.opened {
+            Opened::File { path, file } => with(path, file, move |file| file.append(&record).map(|()| record)).await,
+            Opened::Table(table) => table.append(&record).await.map(|()| record),
+        }
     }
 
     /// What a scope's watch remembered last.
     pub async fn watch(&self, scope: &str) -> Result<Option<Watch>, LedgerError> {
-        let scope = scope.to_string();
-        self.with(move |file| file.watch(&scope)).await
+        match &self.opened {
+            Opened::File { path, file } => {
+                let scope = scope.to_string();
+                with(path, file, move |file| file.watch(&scope)).await
+            }
+            Opened::Table(table) => table.watch(scope).await,
+        }
     }
 
     /// Keeps what a scope's watch remembers. It is no fact: a lost one costs reading some builds again.
     pub async fn save_watch(&self, scope: &str, watch: &Watch) -> Result<(), LedgerError> {
-        let (scope, watch) = (scope.to_string(), watch.clone());
-        self.with(move |file| file.save_watch(&scope, &watch)).await
+        match &self.opened {
+            Opened::File { path, file } => {
+                let (scope, watch) = (scope.to_string(), watch.clone());
+                with(path, file, move |file| file.save_watch(&scope, &watch)).await
+            }
+            Opened::Table(table) => table.save_watch(scope, watch).await,
+        }
     }
 
     /// The account that a scope was last seen to be in, so that an event that is written out again after a kill says the
     /// same.
     pub async fn account(&self, scope: &str) -> Result<Option<String>, LedgerError> {
-        let scope = scope.to_string();
-        self.with(move |file| file.account(&scope)).await
+        match &self.opened {
+            Opened::File { path, file } => {
+                let scope = scope.to_string();
+                with(path, file, move |file| file.account(&scope)).await
+            }
+            Opened::Table(table) => table.account(scope).await,
+        }
     }
 
     /// Notes the account that a scope is in.
     pub async fn set_account(&self, scope: &str, account: &str) -> Result<(), LedgerError> {
-        let (scope, account) = (scope.to_string(), account.to_string());
-        self.with(move |file| file.set_account(&scope, &account)).await
+        match &self.opened {
+            Opened::File { path, file } => {
+                let (scope, account) = (scope.to_string(), account.to_string());
+                with(path, file, move |file| file.set_account(&scope, &account)).await
+            }
+            Opened::Table(table) => table.set_account(scope, account).await,
+        }
     }
 
     /// Up to which record the events were written out.
     pub async fn emitted(&self) -> Result<u64, LedgerError> {
-        self.with(|file| file.emitted()).await
+        match &self.opened {
+            Opened::File { path, file } => with(path, file, |file| file.emitted()).await,
+            Opened::Table(table) => table.emitted().await,
+        }
     }
 
     /// Notes up to which record the events were written out. Never goes back.
     pub async fn set_emitted(&self, seq: u64) -> Result<(), LedgerError> {
-        self.with(move |file| file.set_emitted(seq)).await
+        match &self.opened {
+            Opened::File { path, file } => with(path, file, move |file| file.set_emitted(seq)).await,
+            Opened::Table(table) => table.set_emitted(seq).await,
+        }
     }
 
-    fn of(file: File) -> Ledger {
-        Ledger { id: file.id().to_string(), path: file.path().to_path_buf(), file: Arc::new(Mutex::new(file)) }
+    fn of_file(file: File) -> Ledger {
+        let (id, path) = (file.id().to_string(), file.path().to_path_buf());
+        Ledger { id, opened: Opened::File { path, file: Arc::new(Mutex::new(file)) } }
     }
 
-    async fn with<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut File) -> Result<T, LedgerError> + Send + 'static,
-    ) -> Result<T, LedgerError> {
-        let file = Arc::clone(&self.file);
-        blocking(&self.path, move || {
-            // A panic while it was held can't leave half a fact behind: SQLite rolls the transaction back.
-            work(&mut file.lock().unwrap_or_else(PoisonError::into_inner))
-        })
-        .await
+    fn of_table(table: Table) -> Ledger {
+        Ledger { id: table.id().to_string(), opened: Opened::Table(table) }
     }
+}
+
+async fn with<T: Send + 'static>(
+    path: &Path,
+    file: &Arc<Mutex<File>>,
+    work: impl FnOnce(&mut File) -> Result<T, LedgerError> + Send + 'static,
+) -> Result<T, LedgerError> {
+    let file = Arc::clone(file);
+    blocking(path, move || {
+        // A panic while it was held can't leave half a fact behind: SQLite rolls the transaction back.
+        work(&mut file.lock().unwrap_or_else(PoisonError::into_inner))
+    })
+    .await
 }
 
 /// Syncing takes milliseconds and waiting for a lock takes seconds: neither may stop the loop that answers `/healthz`.

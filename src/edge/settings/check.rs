@@ -2,9 +2,9 @@
 
 use super::place::KeyPath;
 use super::problems::Problems;
-use super::raw::{RawCredential, RawFreeze, RawImages, RawPolicy, RawScope, RawSettings};
+use super::raw::{RawCredential, RawFreeze, RawImages, RawPolicy, RawScope, RawSettings, RawStore};
 use super::values::{self, Wrong};
-use super::{DaemonSettings, DockerHubSettings, LedgerSettings, ScopeSettings, Settings};
+use super::{DaemonSettings, DockerHubSettings, LedgerSettings, LedgerStore, ScopeSettings, Settings};
 use super::{images, shape};
 use crate::domain::images::KnownImages;
 use crate::domain::policy::{Credential, Freeze, Limits, Policy};
@@ -32,7 +32,7 @@ impl Check<'_> {
     /// Reads everything. `None` if there are problems; `raw` is completed with what follows from other keys.
     pub(super) fn settings(&mut self, raw: &mut RawSettings) -> Option<Settings> {
         let daemon = self.daemon(raw);
-        let path = raw.ledger.path.as_ref().map(PathBuf::from);
+        let ledger = self.ledger(raw);
         let docker_hub = self.docker_hub(raw);
         let scopes = self.scopes(&raw.scope);
         let images = self.images(&raw.images);
@@ -47,7 +47,7 @@ impl Check<'_> {
         }
         Some(Settings {
             daemon: daemon?,
-            ledger: LedgerSettings { path: path? },
+            ledger: ledger?,
             docker_hub: docker_hub?,
             scopes,
             images: Arc::new(images?),
@@ -76,6 +76,17 @@ impl Check<'_> {
             mode: daemon.mode?,
             http_listen: http_listen??,
         })
+    }
+
+    fn ledger(&mut self, raw: &RawSettings) -> Option<LedgerSettings> {
+        let ledger = &raw.ledger;
+        let table = ledger.table.clone()?;
+        self.problems.take(&KeyPath::dotted("ledger").key("table"), values::table(&table))?;
+        let store = match ledger.store? {
+            RawStore::File => LedgerStore::File,
+            RawStore::DynamoDb => LedgerStore::DynamoDb,
+        };
+        Some(LedgerSettings { store, path: PathBuf::from(ledger.path.as_ref()?), table })
     }
 
     fn docker_hub(&mut self, raw: &RawSettings) -> Option<DockerHubSettings> {

@@ -69,8 +69,21 @@ pub struct DaemonSettings {
 /// Where the daemon records what it does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LedgerSettings {
+    /// Which of the two it is.
+    pub store: LedgerStore,
     /// The ledger's file.
     pub path: PathBuf,
+    /// The ledger's DynamoDB table.
+    pub table: String,
+}
+
+/// The kind of store that the ledger is kept in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LedgerStore {
+    /// A file on this machine, for one daemon.
+    File,
+    /// A DynamoDB table, for daemons that take turns.
+    DynamoDb,
 }
 
 /// Docker Hub, as `doctor` and `secret` ask it whether a login works.

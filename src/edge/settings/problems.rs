@@ -52,9 +52,6 @@ impl<'a> Problems<'a> {
                 self.wrong_key(&at, format!("unknown key, did you mean `{meant}`?"), allowed);
             }
             Unfit::UnknownKey(None) => self.wrong_key(&at, "unknown key", allowed),
-            Unfit::Value(_) if at.to_string() == "ledger.store" => {
-                self.wrong(&at, Wrong::new("not a store of this version, which keeps its ledger in a file", allowed))
-            }
             // What stands in a credential's place may be the credential itself, so it is not repeated.
             Unfit::Value(problem) if at.is_within("credential") => {
                 self.wrong_key(&at, problem, allowed);

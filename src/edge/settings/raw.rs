@@ -56,14 +56,19 @@ pub struct RawLedger {
     /// The ledger's file, on a disk that outlives the process.
     #[schemars(length(min = 1))]
     pub path: Option<String>,
+    /// The DynamoDB table of `store = "dynamodb"`, in the account and region of the SDK's own credentials.
+    #[schemars(length(min = 1))]
+    pub table: Option<String>,
 }
 
 /// The kind of store.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum RawStore {
     /// A file on this machine, for one daemon.
     File,
+    /// A DynamoDB table, for daemons that take turns.
+    DynamoDb,
 }
 
 /// Docker Hub, as `doctor` and `secret` ask it whether a login works; the daemon itself never does.

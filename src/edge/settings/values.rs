@@ -189,6 +189,15 @@ pub(super) fn secret(text: &str) -> Result<(), Wrong> {
     Err(Wrong::new("not the name of a secret", ALLOWED))
 }
 
+/// The name of a DynamoDB table.
+pub(super) fn table(text: &str) -> Result<(), Wrong> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if (3..=255).contains(&text.len()) && text.chars().all(fits) {
+        return Ok(());
+    }
+    Err(Wrong::new("not the name of a DynamoDB table", "3 to 255 letters, digits, `.`, `_` and `-`"))
+}
+
 /// The code of an AWS region.
 pub(super) fn region(text: &str) -> Result<(), Wrong> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
