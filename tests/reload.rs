@@ -130,7 +130,7 @@ async fn sighup_puts_another_mode_in_force_at_once() {
     stage.sim.run_build("web");
     daemon.hang_up();
     stage.wait_for("SettingsReloaded", "", 1).await;
-    stage.wait_for("RemediationApplied", "", 1).await;
+    stage.wait_for("BuildRetried", "", 1).await;
 
     // The switch that stops everything.
     stage.set("observe", "1h");

@@ -164,16 +164,16 @@ impl Log {
     fn step(&mut self) {
         self.seconds += 1;
         match self.number(100) {
-            // A build runs some hundred commands, however much they print.
-            0 if self.number(100) == 0 => self.agent(),
+            // A build runs some tens of commands, however much they print.
+            0 if self.number(500) == 0 => self.agent(),
             0..22 => self.buildkit(),
             22..40 => self.npm(),
             40..60 => self.maven(),
             60..68 => self.pip(),
             68..76 => self.go(),
             76..88 => self.tests(),
-            88..93 => self.pulled(),
-            93..98 => self.server(),
+            88 => self.pulled(),
+            89..98 => self.server(),
             _ => self.embedded(),
         }
     }
@@ -273,9 +273,10 @@ impl Log {
         }
     }
 
+    /// A pull that goes well, of an image that is never refused.
     fn pulled(&mut self) {
         let (package, digest) = (self.pick(&["node", "redis", "postgres", "alpine"]), self.hex(64));
-        self.line(&format!("22: Pulling from library/{package}"));
+        self.line(&format!("24.04: Pulling from library/{package}"));
         for _ in 0..6 {
             let layer = self.hex(12);
             self.line(&format!("{layer}: Pulling fs layer"));
@@ -283,7 +284,7 @@ impl Log {
             self.line(&format!("{layer}: Pull complete"));
         }
         self.line(&format!("Digest: sha256:{digest}"));
-        self.line(&format!("Status: Downloaded newer image for {package}:22"));
+        self.line(&format!("Status: Downloaded newer image for {package}:24.04"));
     }
 
     fn server(&mut self) {
@@ -321,7 +322,7 @@ impl Log {
         let index = self.number(IMAGES.len() as u64) as usize;
         let (package, digest) = IMAGES.get(index).copied().unwrap_or_default();
         let digest = digest.repeat(16);
-        let kind = if self.number(100) == 0 { 4 } else { self.number(4) };
+        let kind = if self.number(500) == 0 { 4 } else { self.number(4) };
         match kind {
             0 => self.line(&format!("Error response from daemon: {HUB}")),
             1 => {

@@ -50,11 +50,12 @@ pub fn near(lines: &[Line], span: Span) -> Near {
     let unwrapped = own_text(lines, span, "");
     let image = images(&own).into_iter().next().or_else(|| step_image(lines, span));
     let host_of = |text: &str| hosts(text).first().map(|host| registry_of_host(host));
+    let host = host_of(&own);
     // Of a host that was cut in two, the first half is nobody's.
-    let registry = host_of(&own)
+    let registry = host
         .filter(|registry| *registry != Registry::Other)
-        .or_else(|| host_of(&unwrapped))
-        .or_else(|| host_of(&own))
+        .or_else(|| if span.first == span.last { None } else { host_of(&unwrapped) })
+        .or(host)
         .or_else(|| image.as_deref().and_then(|image| Image::parse(image)?.registry()));
     Near { registry, image }
 }
@@ -283,6 +284,11 @@ fn step_image(lines: &[Line], span: Span) -> Option<String> {
     let before = lines.get(from..span.first).unwrap_or_default();
     let to = lines.len().min(span.last + 1 + AFTER);
     let after = lines.get(span.last + 1..to).unwrap_or_default();
+    let near = lines.get(from..to).unwrap_or_default();
+    let near = near.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join("\n");
+    if !may_name_image(&near) {
+        return None;
+    }
     let by_step = before.iter().rev().find_map(|line| line_image(&line.text, before));
     let by_step = by_step.map(|image| with_host(image, before));
     by_step.or_else(|| after.iter().find_map(|line| line_image(&line.text, before)))
@@ -304,8 +310,12 @@ const LINE_SIGNS: [&str; 5] = [SOURCE, "FROM ", "docker pull ", "podman pull ", 
 
 static LINE_SIGN: LazyLock<Option<Finder>> = LazyLock::new(|| Finder::of(PHRASES.iter().chain(&LINE_SIGNS)));
 
+fn may_name_image(text: &str) -> bool {
+    LINE_SIGN.as_ref().is_none_or(|sign| sign.find(text.as_bytes(), 0).is_some())
+}
+
 fn line_image(text: &str, lines: &[Line]) -> Option<String> {
-    if LINE_SIGN.as_ref().is_some_and(|sign| sign.find(text.as_bytes(), 0).is_none()) {
+    if !may_name_image(text) {
         return None;
     }
     from_instruction(text, lines)

@@ -21,7 +21,7 @@ pub struct Line {
 /// Cuts a piece of a log into lines, given the number and the place of its first. A lone carriage return separates lines
 /// too (a progress bar that overwrites itself, or a log of another system), but is not counted.
 pub fn lines(raw: &[u8], first_number: u64, at: u64) -> Vec<Line> {
-    let mut lines = Vec::new();
+    let mut lines = Vec::with_capacity(1 + memchr::memchr_iter(b'\n', raw).count());
     let mut at = at;
     for (number, row) in (first_number..).zip(rows(raw)) {
         if let Some(plain) = plain(row) {

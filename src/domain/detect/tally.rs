@@ -9,6 +9,7 @@ use crate::domain::detect::echo::{self, Agent};
 use crate::domain::detect::pattern::Squeezed;
 use crate::domain::detect::success::{Pulled, is_same_image, pulled_image};
 use crate::domain::detect::window::Found;
+use memchr::memmem::Finder;
 
 /// More refusals than this are counted, not kept.
 const KEPT: usize = 64;
@@ -143,12 +144,15 @@ impl Tally {
         let Some(image) = lines.first().and_then(|first| pulled_image(&first.text, lines)) else {
             return;
         };
-        for Known { finding, words, .. } in self.known.iter_mut().filter(|known| !known.finding.recovered) {
-            finding.recovered = match &image {
-                Pulled::Image(name) => words.contains(name.as_str()),
-                Pulled::AfterRetry => words.contains("retrying in") && words.contains("Trying to pull"),
-                Pulled::Service(name) => words.contains(&format!("{name} Error ")),
-            };
+        let named = match &image {
+            Pulled::Image(name) => name.clone(),
+            Pulled::AfterRetry => "retrying in".to_string(),
+            Pulled::Service(name) => format!("{name} Error "),
+        };
+        let named = Finder::new(&named);
+        for known in self.known.iter_mut().filter(|known| !known.finding.recovered) {
+            known.finding.recovered = named.find(known.words.as_bytes()).is_some()
+                && (!matches!(image, Pulled::AfterRetry) || known.words.contains("Trying to pull"));
         }
     }
 }
