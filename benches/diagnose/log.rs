@@ -333,7 +333,7 @@ impl Log {
                 self.line(&format!("#2 [internal] load metadata for docker.io/library/{package}"));
                 self.line(&format!("#2 ERROR: failed to copy: httpReadSeeker: failed open: unexpected status code https://registry-1.docker.io/v2/library/node/manifests/sha256:{digest}: 429 Too Many Requests - Server message: {HUB}"));
             }
-            3 => self.line("\u{1b}[31mtoomanyrequests\u{1b}[0m: Rate exceeded"),
+            3 => self.line("\u{1b}[31mtoomanyrequests\u{1b}[0m: You have reached your pull rate limit. You may increase the limit by authenticating and upgrading: https://www.docker.com/increase-rate-limit"),
             _ => {
                 let stamp = self.stamp();
                 self.line(&format!("{stamp} Running command docker pull {package}"));

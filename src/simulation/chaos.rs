@@ -399,11 +399,10 @@ impl<'r> Chaos<'r> {
         self.decide_rollback(id).await
     }
 
-    /// The remediations that are in place or on their way there.
+    /// The remediations that `rollback --all` takes back.
     pub(super) async fn remediations(&self) -> anyhow::Result<Vec<crate::domain::plan::RemediationId>> {
         let history = ending::history(&self.ledger()).await?;
-        let there =
-            |r: &crate::domain::remediation::Remediation| !matches!(r.stage().word(), "rolled_back" | "rolling_back");
+        let there = |r: &crate::domain::remediation::Remediation| r.stage().word() != "rolled_back";
         Ok(history.remediations().filter(|(_, r)| there(r)).map(|(id, _)| id.clone()).collect())
     }
 

@@ -135,7 +135,8 @@ async fn retried_once(chaos: &mut Chaos<'_>) -> anyhow::Result<()> {
             .filter(|build| build.started == call.at && build.initiator != "developer");
         // One that a retry made with the old configuration, and that ended before it could be stopped, is none of ours.
         let with_change = |id: &String| chaos.sim.build_json(id)["environment"].to_string().contains(&chaos.secret);
-        let kept_now = started.filter(|b| b.status != "STOPPED").map(|b| b.id).filter(with_change);
+        let was_to_stop = |id: &String| calls.iter().any(|call| call.operation == "StopBuild" && call.target == *id);
+        let kept_now = started.map(|build| build.id).filter(|id| with_change(id) && !was_to_stop(id));
         kept.entry(cause).or_default().extend(kept_now);
     }
     for (cause, builds) in kept {
