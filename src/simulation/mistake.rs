@@ -45,6 +45,7 @@ impl Mistake {
     pub fn scenario(self) -> Scenario {
         match self {
             Mistake::NoFence => Scenario::Rivals,
+            Mistake::BlindOverwrite => Scenario::People,
             _ => Scenario::Mixed,
         }
     }

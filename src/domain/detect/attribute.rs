@@ -305,10 +305,14 @@ fn with_host(image: String, before: &[Line]) -> String {
     named.into_iter().find(|named| Image::parse(named).is_some_and(|named| is_same(&named))).unwrap_or(image)
 }
 
-/// What stands in every line that [`line_image`] finds an image in, beside the [`PHRASES`].
-const LINE_SIGNS: [&str; 5] = [SOURCE, "FROM ", "docker pull ", "podman pull ", ": Pulling from "];
+/// What else stands in the lines that [`line_image`] finds an image in, beside the [`PHRASES`].
+const LINE_SIGNS: [&str; 3] = [SOURCE, "FROM ", ": Pulling from "];
 
-static LINE_SIGN: LazyLock<Option<Finder>> = LazyLock::new(|| Finder::of(PHRASES.iter().chain(&LINE_SIGNS)));
+/// All of these, but for those that another one is a part of.
+static LINE_SIGN: LazyLock<Option<Finder>> = LazyLock::new(|| {
+    let signs = || PHRASES.into_iter().chain(LINE_SIGNS);
+    Finder::of(signs().filter(|sign| !signs().any(|other| other != *sign && sign.contains(other))))
+});
 
 fn may_name_image(text: &str) -> bool {
     LINE_SIGN.as_ref().is_none_or(|sign| sign.find(text.as_bytes(), 0).is_some())
