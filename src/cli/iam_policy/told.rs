@@ -86,3 +86,37 @@ fn warnings(document: &Document, grantee: &Grantee<'_>) -> Vec<String> {
     }
     warnings
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::iam_policy::Condition;
+
+    fn statement() -> Statement {
+        Statement {
+            sid: "GrantTheSecret".to_string(),
+            effect: Effect::Allow,
+            actions: vec!["iam:PutRolePolicy"],
+            resources: vec!["arn:aws:iam::111122223333:role/service-role/codebuild-*".to_string()],
+            conditions: vec![Condition {
+                operator: "StringEquals",
+                key: "iam:PermissionsBoundary".to_string(),
+                values: vec!["arn:aws:iam::111122223333:policy/builds".to_string()],
+            }],
+            sentence: "Grants service roles the secret by one inline policy each, and takes it back.".to_string(),
+        }
+    }
+
+    #[test]
+    fn a_sentence_is_fitted_to_a_narrow_terminal_and_an_arn_is_not_broken() {
+        let text = anstream::adapter::strip_str(&told(&statement(), Some(40))).to_string();
+        insta::assert_snapshot!(text, @"
+        Allow GrantTheSecret
+          Grants service roles the secret by one
+          inline policy each, and takes it back.
+            iam:PutRolePolicy
+            on arn:aws:iam::111122223333:role/service-role/codebuild-*
+            if iam:PermissionsBoundary StringEquals arn:aws:iam::111122223333:policy/builds
+        ");
+    }
+}
