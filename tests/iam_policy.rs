@@ -98,12 +98,12 @@ impl Story {
             Story::Doctor => drop(account.role(ROLE).path("/unthrottled/")),
             Story::TakenBack => drop(account.role("codebuild-web").boundary(no_secrets())),
             Story::LongLog => {
-                let noise = "x".repeat(120_000);
+                let noise = "x".repeat(100_000);
                 let refused = "toomanyrequests: You have reached your unauthenticated pull rate limit. \
                                https://www.docker.com/increase-rate-limit";
                 let mut lines = vec!["Step 1/2 : FROM python:3.13", refused];
-                lines.extend([noise.as_str(); 10]);
-                let lines: [&str; 12] = lines.try_into().unwrap();
+                lines.extend([noise.as_str(); 22]);
+                let lines: [&str; 24] = lines.try_into().unwrap();
                 account.project("api").command("docker build").fails(lines);
             }
             _ => (),

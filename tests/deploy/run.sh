@@ -1,6 +1,6 @@
 #!/bin/sh
-# Lints the CloudFormation templates in deploy/, and shows that the linter sees what is wrong.
-# Needs python3 (3.10 or later, with venv); everything is installed below the build directory.
+# Lints the CloudFormation templates in deploy/, shows that the linter sees what is wrong, and validates the Terraform module.
+# Needs python3 (3.10 or later, with venv); terraform is used if it is there. Everything is installed below the build directory.
 set -eu
 
 cd "$(dirname "$0")/../.."
@@ -37,3 +37,17 @@ must_find() {
 must_find W3037 's/codebuild:ListBuilds,/codebuild:ListBuildz,/'
 must_find E3002 's/StopTimeout: 30/StopTimeouts: 30/'
 echo "a misspelt action and a misspelt property are found"
+
+if ! command -v terraform >/dev/null; then
+    echo "deploy/terraform: NOT VALIDATED, as there is no terraform here"
+    exit 0
+fi
+terraform fmt -check -diff deploy/terraform
+cp -r deploy/terraform "$broken/module"
+# Where the provider can't be fetched, TF_CLI_ARGS_init=-plugin-dir=FOLDER names one.
+if (cd "$broken/module" && terraform init -input=false -no-color >init.log 2>&1); then
+    (cd "$broken/module" && terraform validate -no-color 2>/dev/null)
+else
+    tail -n 5 "$broken/module/init.log" >&2
+    echo "deploy/terraform: NOT VALIDATED, as its provider could not be fetched; name one by TF_CLI_ARGS_init=-plugin-dir=FOLDER"
+fi

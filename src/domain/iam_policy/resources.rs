@@ -73,7 +73,13 @@ impl<'a> Scope<'a> {
         let all = Names::of(self.policies.iter().flat_map(|policy| &policy.project_globs));
         match on {
             On::Everything => one(vec!["*".to_string()], Vec::new(), &[]),
-            On::AnyProject => one(self.projects(&["*".to_string()]), Vec::new(), &[]),
+            On::AnyProject => {
+                let mut statements = one(self.projects(&["*".to_string()]), Vec::new(), &[]);
+                if needed.iter().any(|one| one.action == "codebuild:BatchGetProjects") {
+                    statements.iter_mut().for_each(|statement| statement.sentence.push_str(words::ALL_PROJECTS));
+                }
+                statements
+            }
             On::Projects => one(self.projects(&all.patterns), Vec::new(), &all.widened),
             On::Changed => self.tagged(on, needed, permissions::may_change),
             On::Restarted => self.tagged(on, needed, permissions::may_restart),

@@ -29,8 +29,7 @@ pub(super) fn of(on: On, bounds: &Bounds, widened: &[String]) -> String {
             "Finds builds and counts projects. These actions know no resources, so `*` is all that can be named."
         }
         On::AnyProject => {
-            "Reads builds, as the first and the last of a page tell how far it goes back, whatever project they are of; \
-             and, where grants are made, all projects, as one is taken back only if no project needs it any more."
+            "Reads builds: the first and the last of a page tell how far it goes back, whatever project they are of."
         }
         On::Projects => "Reads the projects that a policy names, and their builds.",
         On::Changed => "Gives the projects that a policy in mode `apply` names the login, and takes it back.",
@@ -65,6 +64,10 @@ pub(super) fn of(on: On, bounds: &Bounds, widened: &[String]) -> String {
     }
     sentence
 }
+
+/// Where all projects are read, too.
+pub(super) const ALL_PROJECTS: &str =
+    " Reads projects: a grant is taken back only if no project that shares the role needs it any more.";
 
 /// Where a policy asks for tags.
 pub(super) const TAGS: &str = " Only while they carry the tags that the policy asks for.";
