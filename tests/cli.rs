@@ -388,7 +388,60 @@ mod iam_policy {
     fn a_sentence_for_each_statement_and_the_size_at_the_end() {
         let (code, out, err) = with(GOOD, &PLACE);
         assert_eq!((code, err.as_str()), (Some(0), ""));
-        assert_snapshot!(out, @"");
+        assert_snapshot!(out, @"
+        Allow FindBuilds
+          Finds builds and counts projects. These actions know no resources, so `*` is all that can be named.
+            codebuild:ListBuilds
+            codebuild:ListProjects
+            on *
+
+        Allow ReadAnyProject
+          Reads builds: the first and the last of a page tell how far it goes back, whatever project they are of.
+            codebuild:BatchGetBuilds
+            on arn:aws:codebuild:eu-central-1:111122223333:project/*
+
+        Allow ReadProjects
+          Reads the projects that a policy names, and their builds.
+            codebuild:BatchGetProjects
+            codebuild:ListBuildsForProject
+            on arn:aws:codebuild:eu-central-1:111122223333:project/svc-*
+
+        Allow ReadLogs
+          Reads the logs of failed builds in the groups that CodeBuild makes by default, `/aws/codebuild/<project>`.
+            logs:FilterLogEvents
+            logs:GetLogEvents
+            on arn:aws:logs:eu-central-1:111122223333:log-group:/aws/codebuild/svc-*:*
+
+        Allow ReadServiceRoles
+          Reads service roles with their inline policies, to see what a grant would change.
+            iam:GetRole
+            iam:GetRolePolicy
+            iam:ListRolePolicies
+            on arn:aws:iam::111122223333:role/service-role/codebuild-*
+
+        Allow CheckTheSecret
+          Sees whether the secret is there and has its keys; the value is read, checked and dropped.
+            secretsmanager:DescribeSecret
+            secretsmanager:GetSecretValue
+            on arn:aws:secretsmanager:eu-central-1:111122223333:secret:dockerhub-??????
+
+        Deny NeverItself
+          Never writes to a role of its own or to one that AWS keeps for a service, whatever else is attached to it.
+            iam:AttachRolePolicy
+            iam:DeleteRole
+            iam:DeleteRolePermissionsBoundary
+            iam:DeleteRolePolicy
+            iam:DetachRolePolicy
+            iam:PassRole
+            iam:PutRolePermissionsBoundary
+            iam:PutRolePolicy
+            iam:UpdateAssumeRolePolicy
+            iam:UpdateRole
+            on arn:aws:iam::111122223333:role/unthrottled*
+            on arn:aws:iam::111122223333:role/aws-service-role/*
+
+        1448 characters of the 6144 that a managed policy may have, and the 10240 of a role's inline policies together. The document itself: --format json
+        ");
     }
 
     #[test]

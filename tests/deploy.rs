@@ -256,3 +256,19 @@ fn the_container_is_locked_down_and_says_whether_it_lives() {
     assert!(dockerfile.contains(&format!("CMD [{:?}, {:?}]", check[1], check[2])), "{check:?}");
     assert_eq!(container["LogConfiguration"]["Options"]["mode"], "non-blocking");
 }
+
+/// `just docs` makes it.
+#[test]
+fn the_permissions_in_the_docs_are_those_of_the_example() {
+    let written = include_str!("../docs/permissions.md");
+    let (_, block) = written.split_once("```text\n").unwrap();
+    let key = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd";
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("unthrottled"));
+    command.args(["--config", "config/examples/one-account.toml", "--set", "ledger.store=dynamodb", "iam-policy"]);
+    command.args(["--doctor", "--account", ACCOUNT, "--region", REGION, "--kms-key", key]);
+    let output = command.env_clear().current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(block == format!("{printed}```\n"), "docs/permissions.md is stale: run `just docs`");
+    // What the text above it says of `*`.
+    assert_eq!(printed.lines().filter(|line| line.trim() == "on *").count(), 1);
+}
