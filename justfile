@@ -29,6 +29,12 @@ deny:
 docs:
     cargo run --quiet -- schema settings --as markdown > docs/settings.md.new
     mv docs/settings.md.new docs/settings.md
+    sed '/^```text$/q' docs/permissions.md > docs/permissions.md.new
+    cargo run --quiet -- --config config/examples/one-account.toml --set ledger.store=dynamodb iam-policy --doctor \
+        --account 111122223333 --region eu-central-1 --kms-key arn:aws:kms:eu-central-1:111122223333:key/1234abcd \
+        >> docs/permissions.md.new
+    echo '```' >> docs/permissions.md.new
+    mv docs/permissions.md.new docs/permissions.md
 
 # The container image.
 image tag="unthrottled":

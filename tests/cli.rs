@@ -63,6 +63,7 @@ fn help_names_every_command_and_exit_code() {
       secret       Store a Docker Hub login in Secrets Manager, or a new password in its place
       ledger       Make the place that the ledger is kept in
       doctor       Check that everything the daemon needs is there, and say how to repair what is not
+      iam-policy   Print the least-privilege IAM policy for exactly what the settings enable
       check        Check the settings, offline
       schema       Print the JSON Schema of settings, events or plans
       demo         See the daemon at work on a simulated account; needs no AWS
@@ -118,6 +119,7 @@ fn every_command_has_a_long_help_with_examples() {
         "buildspec",
         "secret",
         "doctor",
+        "iam-policy",
         "check",
         "schema",
         "demo",
@@ -368,6 +370,171 @@ mod healthcheck {
     fn bad_settings_are_78() {
         let dir = folder("policy = []\n");
         assert_eq!(end(unthrottled(dir.path()).arg("healthcheck")).0, Some(78));
+    }
+}
+
+mod iam_policy {
+    use super::*;
+
+    const PLACE: [&str; 5] = ["iam-policy", "--account", "111122223333", "--region", "eu-central-1"];
+
+    fn with(settings: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let dir = folder(settings);
+        let mut command = unthrottled(dir.path());
+        end(command.env("AWS_EC2_METADATA_DISABLED", "true").args(arguments))
+    }
+
+    #[test]
+    fn a_sentence_for_each_statement_and_the_size_at_the_end() {
+        let (code, out, err) = with(GOOD, &PLACE);
+        assert_eq!((code, err.as_str()), (Some(0), ""));
+        assert_snapshot!(out, @"
+        Allow FindBuilds
+          Finds builds and counts projects. These actions know no resources, so `*` is all that can be named.
+            codebuild:ListBuilds
+            codebuild:ListProjects
+            on *
+
+        Allow ReadAnyProject
+          Reads builds: the first and the last of a page tell how far it goes back, whatever project they are of.
+            codebuild:BatchGetBuilds
+            on arn:aws:codebuild:eu-central-1:111122223333:project/*
+
+        Allow ReadProjects
+          Reads the projects that a policy names, and their builds.
+            codebuild:BatchGetProjects
+            codebuild:ListBuildsForProject
+            on arn:aws:codebuild:eu-central-1:111122223333:project/svc-*
+
+        Allow ReadLogs
+          Reads the logs of failed builds in the groups that CodeBuild makes by default, `/aws/codebuild/<project>`.
+            logs:FilterLogEvents
+            logs:GetLogEvents
+            on arn:aws:logs:eu-central-1:111122223333:log-group:/aws/codebuild/svc-*:*
+
+        Allow ReadServiceRoles
+          Reads service roles with their inline policies, to see what a grant would change.
+            iam:GetRole
+            iam:GetRolePolicy
+            iam:ListRolePolicies
+            on arn:aws:iam::111122223333:role/service-role/codebuild-*
+
+        Allow CheckTheSecret
+          Sees whether the secret is there and has its keys; the value is read, checked and dropped.
+            secretsmanager:DescribeSecret
+            secretsmanager:GetSecretValue
+            on arn:aws:secretsmanager:eu-central-1:111122223333:secret:dockerhub-??????
+
+        Deny NeverItself
+          Never writes to a role of its own or to one that AWS keeps for a service, whatever else is attached to it.
+            iam:AttachRolePolicy
+            iam:DeleteRole
+            iam:DeleteRolePermissionsBoundary
+            iam:DeleteRolePolicy
+            iam:DetachRolePolicy
+            iam:PassRole
+            iam:PutRolePermissionsBoundary
+            iam:PutRolePolicy
+            iam:UpdateAssumeRolePolicy
+            iam:UpdateRole
+            on arn:aws:iam::111122223333:role/unthrottled*
+            on arn:aws:iam::111122223333:role/aws-service-role/*
+
+        1448 characters of the 6144 that a managed policy may have, and the 10240 of a role's inline policies together. The document itself: --format json
+        ");
+    }
+
+    #[test]
+    fn programs_get_the_bare_document() {
+        let (code, out, err) = with(GOOD, &[&PLACE[..], &["--format", "json", "--set", "daemon.mode=apply"]].concat());
+        assert_eq!((code, err.as_str()), (Some(0), ""));
+        let document: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"));
+        let members: Vec<&String> = document.as_object().map(|all| all.keys().collect()).unwrap_or_default();
+        assert_eq!(members, ["Version", "Statement"]);
+        assert!(out.contains("project/svc-*") && out.contains("iam:PutRolePolicy"), "{out}");
+    }
+
+    #[test]
+    fn a_glob_that_iam_can_not_express_is_said() {
+        let settings = GOOD.replace("svc-*", "svc-[!x]*");
+        let (code, out, _) = with(&settings, &PLACE);
+        assert_eq!(code, Some(0));
+        assert!(out.contains("can't express `svc-[!x]*`") && out.contains("project/*"), "{out}");
+    }
+
+    #[test]
+    fn every_role_of_the_account_and_too_many_characters_are_warned_of() {
+        let apply = ["--set", "daemon.mode=apply", "--format", "json"];
+        let (code, out, err) = with(GOOD, &[&PLACE[..], &apply[..], &["--role-path", "/"]].concat());
+        assert_eq!(code, Some(0));
+        assert!(out.contains("role/*") && err.contains("whoever may write to a role can become it"), "{err}");
+        let globs: Vec<String> = (0..60).map(|n| format!("\"team-{n}-service-*\"")).collect();
+        let settings = GOOD.replace("\"svc-*\"", &globs.join(", "));
+        let (_, _, err) = with(&settings, &[&PLACE[..], &apply[..]].concat());
+        assert!(err.contains("more than a role's inline policies may have (10240)"), "{err}");
+    }
+
+    #[test]
+    fn no_settings_are_78() {
+        let dir = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+        let (code, out, err) = end(unthrottled(dir.path()).args(PLACE));
+        assert_eq!((code, out.as_str()), (Some(78), ""));
+        assert!(err.contains("[[policy]]"), "{err}");
+    }
+
+    #[test]
+    fn a_scope_that_is_not_there_or_has_no_role_is_64() {
+        let (code, out, err) = with(GOOD, &[&PLACE[..], &["--scope", "prod"]].concat());
+        assert_eq!((code, out.as_str()), (Some(64), ""));
+        assert_snapshot!(err, @r"
+        error: the settings have no scope `prod`
+
+        hint: there are: default
+        ");
+        let (code, out, err) = with(GOOD, &[&PLACE[..], &["--scope", "default"]].concat());
+        assert_eq!((code, out.as_str()), (Some(64), ""));
+        assert!(err.contains("has no role of its own") && err.contains("leave --scope out"), "{err}");
+    }
+
+    #[test]
+    fn a_member_role_trusts_whom_it_is_told_to() {
+        let role = "arn:aws:iam::444455556666:role/unthrottled";
+        let settings = format!(
+            "{GOOD}\n[[scope]]\nname = \"prod\"\nregion = \"eu-west-1\"\nrole_arn = \"{role}\"\nexternal_id = \"prod-id\"\n"
+        );
+        // Account and region are those of the scope, and AWS is not asked.
+        let (code, out, err) = with(&settings, &["iam-policy", "--scope", "prod", "--format", "json"]);
+        assert_eq!((code, err.as_str()), (Some(0), ""));
+        assert!(out.contains("arn:aws:codebuild:eu-west-1:444455556666:project/svc-*"), "{out}");
+        let daemon = "arn:aws:iam::111122223333:role/unthrottled";
+        let (code, out, _) = with(&settings, &["iam-policy", "--scope", "prod", "--trust", "--principal", daemon]);
+        assert!(code == Some(0) && out.contains(daemon) && out.contains("\"sts:ExternalId\": \"prod-id\""), "{out}");
+        let (code, _, err) = with(&settings, &["iam-policy", "--scope", "prod", "--trust"]);
+        assert!(code == Some(64) && err.contains("--principal arn:aws:iam::111122223333:role/unthrottled"), "{err}");
+        let (_, out, _) = with(&settings, &[&PLACE[..], &["--format", "json"]].concat());
+        assert!(out.contains("sts:AssumeRole") && out.contains(role) && !out.contains("codebuild:"), "{out}");
+    }
+
+    #[test]
+    fn without_account_and_credentials_the_way_on_is_named() {
+        let (code, out, err) = with(GOOD, &["iam-policy", "--region", "eu-central-1"]);
+        assert_eq!((code, out.as_str()), (Some(1), ""));
+        assert!(err.contains("no AWS credentials") && err.contains("--account 111122223333"), "{err}");
+        let (code, _, err) = with(GOOD, &["iam-policy", "--account", "111122223333"]);
+        assert!(code == Some(64) && err.contains("--region eu-central-1"), "{err}");
+    }
+
+    #[test]
+    fn arguments_that_make_no_sense_are_64() {
+        for (argument, value, said) in [
+            ("--account", "1234", "12 digits"),
+            ("--role-path", "service-role/", "begins with /"),
+            ("--kms-key", "alias/hub", "alias"),
+            ("--boundary", "builds", "managed policy"),
+        ] {
+            let (code, _, err) = with(GOOD, &["iam-policy", argument, value]);
+            assert!(code == Some(64) && err.contains(said), "{argument}: {err}");
+        }
     }
 }
 

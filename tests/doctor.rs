@@ -164,17 +164,17 @@ fn a_healthy_account() {
         ok      codebuild:ListProjects: to count the projects that a policy matches
         ok      codebuild:BatchGetBuilds: to read builds
         ok      codebuild:BatchGetProjects: to read projects
-        ok      codebuild:ListBuildsForProject: to find the builds that prove a remedy
+        ok      codebuild:ListBuildsForProject: to find the builds of a project
+        ok      codebuild:UpdateProject: to give a project the login
         ok      codebuild:RetryBuild: to start a throttled build again
         ok      codebuild:StartBuild: to start it with the project as it is now
         ok      codebuild:StopBuild: to stop a retry that runs without the remedy
-        ok      codebuild:UpdateProject: to give a project the login
         ok      logs:FilterLogEvents: to search a long log
         ok      logs:GetLogEvents: to read what a failed build wrote
-        ok      iam:DeleteRolePolicy: to take a grant back from a role
         ok      iam:GetRole: to read a project's service role
         ok      iam:GetRolePolicy: to read the inline policies of a role
         ok      iam:ListRolePolicies: to see which inline policies a role has
+        ok      iam:DeleteRolePolicy: to take a grant back from a role
         ok      iam:PutRolePolicy: to let a service role read the secret
         ok      secretsmanager:DescribeSecret: to find the secret
         ok      secretsmanager:GetSecretValue: to see whether the secret has its keys

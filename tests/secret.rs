@@ -318,7 +318,9 @@ fn a_docker_hub_that_does_not_answer_is_a_note() {
 
 #[test]
 fn what_aws_refuses_is_told_with_what_next() {
-    for (fault, says) in [(Fault::AccessDenied, "README lists the permissions"), (Fault::ServerError(500), "failed")] {
+    for (fault, says) in
+        [(Fault::AccessDenied, "`unthrottled iam-policy` prints the permissions"), (Fault::ServerError(500), "failed")]
+    {
         let stage = Stage::new();
         stage.sim.fault("CreateSecret", .., fault);
         let end = stage.run(&["secret", "create", "dockerhub", "--username", "acme"], PASSWORD);

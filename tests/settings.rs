@@ -777,24 +777,6 @@ mod documents {
     }
 
     #[test]
-    fn the_task_definition_needs_no_settings_file() {
-        let text = include_str!("../deploy/task-definition.json");
-        let task: Json = serde_json::from_str(text).unwrap();
-        let container = &task["containerDefinitions"][0];
-        let variables = container["environment"].as_array().unwrap().iter();
-        let text = |value: &Json| value.as_str().unwrap().to_string();
-        let sources = Sources {
-            search: Vec::new(),
-            environment: variables.map(|v| (text(&v["name"]), text(&v["value"]))).collect(),
-            ..Sources::default()
-        };
-        let settings = Settings::load(&sources).unwrap_or_else(|error| panic!("{error}"));
-        let volume = text(&container["mountPoints"][0]["containerPath"]);
-        assert!(settings.ledger.path.starts_with(volume));
-        assert_eq!(settings.policies[0].limits.max_open, 3);
-    }
-
-    #[test]
     fn every_example_is_good() {
         let mut names = Vec::new();
         for entry in std::fs::read_dir("config/examples").unwrap() {

@@ -346,7 +346,8 @@ fn what_could_not_be_read_is_3_and_named() {
     let (code, out, err) = program.run(&[]);
     assert_eq!((code, out.as_str()), (Some(3), ""));
     assert!(
-        err.contains("scope `default` could not be read") && err.contains("hint: README lists the permissions"),
+        err.contains("scope `default` could not be read")
+            && err.contains("hint: `unthrottled iam-policy` prints the permissions"),
         "{err}"
     );
 }

@@ -14,6 +14,7 @@ pub mod explain;
 pub mod frame;
 pub mod healthcheck;
 pub mod history;
+pub mod iam_policy;
 pub mod ledger;
 pub mod output;
 pub mod plan;
@@ -100,6 +101,7 @@ pub enum Command {
     Secret(secret::Args),
     Ledger(ledger::Args),
     Doctor(doctor::Args),
+    IamPolicy(iam_policy::Args),
     Check(check::Args),
     Schema(schema::Args),
     #[cfg(feature = "simulator")]
@@ -140,6 +142,7 @@ pub async fn dispatch(command: Command, frame: &Frame) -> anyhow::Result<ExitCod
         Command::Secret(args) => secret::run(args, frame).await,
         Command::Ledger(args) => ledger::run(args, frame).await,
         Command::Doctor(args) => doctor::run(args, frame).await,
+        Command::IamPolicy(args) => iam_policy::run(args, frame).await,
         Command::Check(args) => check::run(&args, frame),
         Command::Schema(args) => schema::run(&args, frame),
         #[cfg(feature = "simulator")]

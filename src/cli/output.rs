@@ -88,6 +88,26 @@ pub fn terminal_width() -> Option<u16> {
     comfy_table::Table::new().width().filter(|width| *width > 0)
 }
 
+/// Broken at blanks into lines that begin at the column where the first did. A narrow terminal keeps at least some columns.
+pub fn wrapped(says: &str, place: usize, width: Option<usize>) -> String {
+    let Some(width) = width else { return says.to_string() };
+    let room = width.saturating_sub(place).max(16);
+    let mut lines: Vec<String> = vec![String::new()];
+    for word in says.split(' ') {
+        let line = lines.last().map_or(0, |line| line.chars().count());
+        match lines.last_mut() {
+            Some(last) if line == 0 || line + 1 + word.chars().count() <= room => {
+                if line > 0 {
+                    last.push(' ');
+                }
+                last.push_str(word);
+            }
+            _ => lines.push(word.to_string()),
+        }
+    }
+    lines.join(&format!("\n{}", " ".repeat(place)))
+}
+
 /// A terminal narrower than this is not fitted.
 const LEAST_WIDTH: u16 = 40;
 

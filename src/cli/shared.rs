@@ -195,7 +195,7 @@ pub fn what_next(failure: &reconcile::Failure) -> Option<&'static str> {
     if detail.contains(NO_CREDENTIALS) {
         Some("set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with `aws sso login`")
     } else if failure.kind == reconcile::Kind::Denied {
-        Some("README lists the permissions; `aws sts get-caller-identity` shows who is asking")
+        Some("`unthrottled iam-policy` prints the permissions; `aws sts get-caller-identity` shows who is asking")
     } else if detail.contains("dispatch failure") {
         Some("AWS was not reached: look at the network, the region, and AWS_ENDPOINT_URL if it is set")
     } else if detail.contains("ExpiredToken") || detail.contains("expired") {

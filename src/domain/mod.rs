@@ -5,7 +5,8 @@
 //! [`classify`] (what a failed build means), [`policy`] (what the operator allows), [`remedy`] and [`buildspec`]
 //! (what could be done), [`change`] and [`plan`] (what shall be done), [`patch`] (what the owner shall do),
 //! [`decide`] (whether), [`remediation`] (a plan in time), [`retry`]
-//! (the failed build once more), [`verdict`] (what a later build proves), [`history`] (the ledger, folded).
+//! (the failed build once more), [`verdict`] (what a later build proves), [`history`] (the ledger, folded). Apart from
+//! that, [`permissions`] and [`iam_policy`] say what AWS must let the daemon do.
 
 pub mod build;
 pub mod buildspec;
@@ -14,6 +15,7 @@ pub mod classify;
 pub mod decide;
 pub mod detect;
 pub mod history;
+pub mod iam_policy;
 pub mod image;
 pub mod images;
 pub mod patch;

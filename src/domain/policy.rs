@@ -84,6 +84,11 @@ impl Remedy {
         }
     }
 
+    /// Whether it changes the project, and not only says what its owner could change.
+    pub fn changes_project(self) -> bool {
+        self != Remedy::ProposePatch
+    }
+
     /// Whether the project comes to name the secret, so that its role is granted it first.
     pub fn needs_secret(self) -> bool {
         self != Remedy::MirrorImage

@@ -49,7 +49,7 @@ impl Account {
     }
 
     /// The AWS managed key asks nothing; a customer managed one asks for `kms:Decrypt` on the key itself, never on its alias.
-    fn may_decrypt(&self, role: &str, key: Option<&str>, secret_arn: &str, delay: SignedDuration) -> bool {
+    pub(super) fn may_decrypt(&self, role: &str, key: Option<&str>, secret_arn: &str, delay: SignedDuration) -> bool {
         let Some(name) = key.filter(|key| !key.ends_with("alias/aws/secretsmanager")) else {
             return true;
         };

@@ -39,7 +39,7 @@ pub struct Account {
     pub(super) batches: Vec<Batch>,
     /// Enum values that the account has and the service model at hand does not know yet.
     pub(super) future_values: BTreeSet<String>,
-    /// The role of each access key that `AssumeRole` gave out.
+    /// The role of each access key that `AssumeRole`, or a test, gave out.
     pub(super) sessions: BTreeMap<String, String>,
     /// What the organization lets the account do; all, if none.
     pub(super) service_control_policy: Option<Value>,
@@ -153,6 +153,10 @@ pub(super) struct Role {
     pub(super) inline: History<BTreeMap<String, String>>,
     pub(super) managed: Vec<(String, Value)>,
     pub(super) boundary: Option<Value>,
+    /// Who may take it on; anybody, if none.
+    pub(super) trust: Option<Value>,
+    /// Whether calls of its sessions are held to its policies.
+    pub(super) held: bool,
 }
 
 impl Role {

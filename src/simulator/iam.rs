@@ -62,7 +62,7 @@ impl Account {
         if role.boundary.is_some() {
             json["PermissionsBoundary"] = json!({
                 "PermissionsBoundaryType": "Policy",
-                "PermissionsBoundaryArn": format!("arn:aws:iam::{}:policy/{name}-boundary", self.account_id),
+                "PermissionsBoundaryArn": self.boundary_arn(name),
             });
         }
         Ok(json!({ "Role": json }))

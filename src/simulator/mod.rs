@@ -23,6 +23,7 @@ mod account;
 mod batch;
 mod build;
 mod buildspec;
+mod caller;
 mod clock;
 mod codebuild;
 mod codebuild_write;

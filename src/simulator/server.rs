@@ -237,6 +237,7 @@ impl Account {
     fn answer(&mut self, incoming: &Incoming) -> Answer {
         let Incoming { service, operation, input, access_key } = incoming;
         model::check(service, operation, input, &self.future_values)?;
+        self.authorize(incoming)?;
         let answer = match *service {
             "codebuild" => self.codebuild(operation, input),
             "logs" => self.logs(operation, input),

@@ -112,6 +112,8 @@ impl Account {
                 inline: History::always(BTreeMap::new()),
                 managed: Vec::new(),
                 boundary: None,
+                trust: None,
+                held: false,
             };
             self.roles.insert(name.to_owned(), role);
         }
@@ -276,6 +278,22 @@ impl RoleEdit<'_> {
         self.edit(|role| role.boundary = Some(document))
     }
 
+    /// Who may take it on.
+    pub fn trust(self, document: Value) -> Self {
+        self.edit(|role| role.trust = Some(document))
+    }
+
+    /// Calls of its sessions are held to its policies, to its boundary, and to nobody's goodwill.
+    pub fn held(self) -> Self {
+        self.edit(|role| role.held = true)
+    }
+
+    /// Calls that are signed with this access key are its own, and held to its policies.
+    pub fn called_by(self, access_key: &str) -> Self {
+        self.account.sessions.insert(access_key.to_owned(), self.name.clone());
+        self.held()
+    }
+
     /// An inline policy that has always been there.
     pub fn inline_policy(self, name: &str, document: impl Document) -> Self {
         let text = document.text();
@@ -286,9 +304,12 @@ impl RoleEdit<'_> {
         })
     }
 
-    /// An attached managed policy.
+    /// An attached managed policy, in the place of one of that name.
     pub fn managed_policy(self, name: &str, document: Value) -> Self {
-        self.edit(|role| role.managed.push((name.to_owned(), document)))
+        self.edit(|role| {
+            role.managed.retain(|(other, _)| other != name);
+            role.managed.push((name.to_owned(), document));
+        })
     }
 
     /// Its ARN, with the path.

@@ -10,6 +10,7 @@ mod daemons;
 mod damaged;
 mod lease;
 mod lost_answers;
+mod permissions;
 mod proxy;
 #[path = "../support/records.rs"]
 mod records;

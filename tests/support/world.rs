@@ -1,11 +1,13 @@
 //! A simulated account, the daemon's settings and its ledger: what a scenario is told with.
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tracing_subscriber::layer::SubscriberExt as _;
 use unthrottled::domain::history::{Fact, Record};
+use unthrottled::domain::iam_policy::{self, Account, Bounds, Document, Grantee, Place};
 use unthrottled::domain::plan::RemediationId;
 use unthrottled::domain::remediation::{Entry, Remediation, RollbackReason};
 use unthrottled::edge::aws::{Connection, Retries};
@@ -13,7 +15,7 @@ use unthrottled::edge::clock::Clock;
 use unthrottled::edge::event::Event;
 use unthrottled::edge::event::collect::Collector;
 use unthrottled::edge::ledger::Ledger;
-use unthrottled::edge::settings::{Settings, Sources};
+use unthrottled::edge::settings::{ScopeSettings, Settings, Sources};
 use unthrottled::reconcile::{Access, Daemon, StartError, Tick};
 use unthrottled::simulator::{Options, Simulator};
 
@@ -34,6 +36,10 @@ max_per_hour = 100
 max_share = "100%"
 "#;
 
+/// The role that the daemon runs with. It is held to the policy that `iam-policy` prints for the world's settings, so that
+/// every scenario shows that nothing is lacking there.
+pub const ROLE: &str = "unthrottled";
+
 /// The inline policy that the daemon puts on service roles.
 pub const GRANT: &str = "unthrottled-dockerhub";
 
@@ -45,6 +51,8 @@ pub struct World {
     folder: tempfile::TempDir,
     /// What was emitted in ticks that came to their end.
     told: RefCell<Vec<Event>>,
+    /// What the daemon's role may do, where it is not what the settings need.
+    policy_for: RefCell<Option<Value>>,
 }
 
 impl World {
@@ -60,9 +68,12 @@ impl World {
         sim.account(|account| {
             account.hub().limit_anonymous(0).account("acme", "hub-pw");
             account.secret("dockerhub").login("acme", "hub-pw");
+            // The access key of `Connection::to_loopback`.
+            account.role(ROLE).called_by("unthrottled");
         });
         World {
             sim,
+            policy_for: RefCell::default(),
             collector: Collector::default(),
             settings: SETTINGS.to_string(),
             folder: folder(),
@@ -102,9 +113,21 @@ impl World {
 
     /// A daemon, or why it does not start. Calls are sent once, so that a fault is not hidden by a retry of the SDK.
     pub async fn open(&self, access: Access) -> Result<Daemon, StartError> {
+        self.set_role();
         let endpoint = self.sim.endpoint().to_string();
         let connect = move |_: &_| Connection { retries: Retries::none(), ..Connection::to_loopback(endpoint.clone()) };
         Daemon::open(&self.parsed(), access, &connect).await
+    }
+
+    /// Gives the daemon's role what it may do.
+    pub fn set_role(&self) {
+        let policy = self.policy_for.borrow().clone().unwrap_or_else(|| needed(&self.parsed()).json());
+        self.sim.account(|account| drop(account.role(ROLE).managed_policy("unthrottled", policy)));
+    }
+
+    /// From the next daemon on, its role may do this, whatever the settings need.
+    pub fn role_may(&self, policy: Value) {
+        self.policy_for.replace(Some(policy));
     }
 
     /// The simulated time.
@@ -225,6 +248,28 @@ impl World {
     pub fn writes(&self) -> Vec<String> {
         self.sim.writes().iter().map(|call| format!("{} {}", call.operation, call.target)).collect()
     }
+}
+
+/// What `iam-policy` prints for settings whose projects, roles, log groups and keys may have any name.
+pub fn needed(settings: &Settings) -> Document {
+    let region = "us-east-1".to_string();
+    let place = |scope: &ScopeSettings| Place { scope: scope.name.clone(), region: region.clone() };
+    let own = settings.scopes.iter().filter(|scope| scope.role_arn.is_none());
+    let any = || vec!["*".to_string()];
+    iam_policy::document(&Grantee {
+        account: Account { partition: "aws".to_string(), number: "111122223333".to_string() },
+        policies: &settings.policies,
+        most: settings.daemon.mode,
+        scopes: own.map(place).collect(),
+        table: None,
+        members: settings.scopes.iter().filter_map(|scope| scope.role_arn.clone()).collect(),
+        bounds: Bounds {
+            roles: any(),
+            log_groups: any(),
+            keys: vec!["arn:aws:kms:us-east-1:111122223333:key/*".to_string()],
+            ..Bounds::default()
+        },
+    })
 }
 
 /// In memory where the machine has such a place: no test is about a disk that forgets, and waiting for it is most of the time.

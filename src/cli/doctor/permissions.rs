@@ -61,11 +61,17 @@ pub async fn check(patient: &Patient<'_>) -> Check {
 fn what(on: On) -> &'static str {
     match on {
         On::Everything => "account",
+        On::AnyProject => "project",
         On::Projects => "project that a policy names",
+        On::Changed => "project that a policy lets remedies change",
+        On::Restarted => "project whose builds a policy lets start again",
         On::Logs => "log of a project that a policy names",
-        On::Roles => "service role",
+        On::Roles | On::Granted => "service role",
         On::Secrets => "secret",
         On::Keys => "key",
+        On::Table => "table",
+        On::Members => "role of a scope",
+        On::Itself => "role of its own",
     }
 }
 
@@ -167,9 +173,11 @@ fn pattern(patient: &Patient<'_>, on: On) -> Vec<String> {
     let (partition, account, region) = (&resources.partition, &resources.account, &resources.region);
     match on {
         On::Everything => vec!["*".to_string()],
-        On::Projects => vec![format!("arn:{partition}:codebuild:{region}:{account}:project/*")],
+        On::AnyProject | On::Projects | On::Changed | On::Restarted => {
+            vec![format!("arn:{partition}:codebuild:{region}:{account}:project/*")]
+        }
         On::Logs => vec![format!("arn:{partition}:logs:{region}:{account}:log-group:/aws/codebuild/*")],
         // Whoever may write to a role can give it anything: never more than those that were seen.
-        On::Roles | On::Secrets | On::Keys => resources.of(on),
+        On::Roles | On::Granted | On::Secrets | On::Keys | On::Table | On::Members | On::Itself => resources.of(on),
     }
 }

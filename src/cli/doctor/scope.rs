@@ -5,8 +5,8 @@ use super::{count, permissions, secret};
 use crate::cli::frame::Frame;
 use crate::cli::shared;
 use crate::domain::build::{Build, LogPlace, Project, ProjectName};
-use crate::domain::permissions::{On, Resources};
-use crate::domain::policy::{Mode, policy_for};
+use crate::domain::permissions::{On, Resources, may_change, may_restart};
+use crate::domain::policy::{Mode, Policy, policy_for};
 use crate::edge::aws::{Aws, ConnectError};
 use crate::edge::build_log::Reach;
 use crate::edge::identity::Caller;
@@ -129,7 +129,7 @@ async fn builds(patient: &Patient<'_>, checks: &mut Vec<Check>) -> Vec<Build> {
             looked.builds
         }
         Err(error) => {
-            checks.push(patient.unread("builds", &error.into(), "codebuild:BatchGetBuilds", On::Projects));
+            checks.push(patient.unread("builds", &error.into(), "codebuild:BatchGetBuilds", On::AnyProject));
             Vec::new()
         }
     }
@@ -149,7 +149,7 @@ async fn projects(patient: &mut Patient<'_>, checks: &mut Vec<Check>) -> Vec<Pro
     let policies = &patient.settings.policies;
     let matches = |name: &&ProjectName| policies.iter().any(|policy| policy.matches_name(scope, name));
     let matched: Vec<ProjectName> = names.iter().filter(matches).cloned().collect();
-    patient.resources.projects = matched.iter().take(SAMPLE).cloned().collect();
+    sample(patient, &names, &matched);
     let page: Vec<ProjectName> = matched.iter().take(PAGE).cloned().collect();
     let read = match patient.aws.codebuild.projects(&page).await {
         Ok(read) => read,
@@ -167,6 +167,23 @@ async fn projects(patient: &mut Patient<'_>, checks: &mut Vec<Check>) -> Vec<Pro
         Check::ok(NAME, format!("{all}, {} named by a policy, and they can be read", matched.len()))
     });
     by_policy
+}
+
+/// The projects that permissions are held against.
+fn sample(patient: &mut Patient<'_>, names: &[ProjectName], matched: &[ProjectName]) {
+    let (scope, most) = (&patient.scope.name, patient.settings.daemon.mode);
+    let by = |may: fn(&Policy, Mode) -> bool| {
+        let policies = patient.settings.policies.iter().filter(|policy| may(policy, most));
+        let policies: Vec<&Policy> = policies.collect();
+        let named = |name: &&ProjectName| policies.iter().any(|policy| policy.matches_name(scope, name));
+        matched.iter().filter(named).take(SAMPLE).cloned().collect::<Vec<ProjectName>>()
+    };
+    let (changed, restarted) = (by(may_change), by(may_restart));
+    let others = names.iter().find(|name| !matched.contains(name));
+    patient.resources.projects = matched.iter().take(SAMPLE).cloned().collect();
+    patient.resources.changed = changed;
+    patient.resources.restarted = restarted;
+    patient.resources.others = others.into_iter().cloned().collect();
 }
 
 async fn logs(patient: &Patient<'_>, builds: &[Build]) -> Check {

@@ -1,6 +1,6 @@
 //! The tree of checks: how each came out, what that means, and the one thing that repairs it.
 
-use crate::cli::output::{Tone, paint};
+use crate::cli::output::{Tone, paint, wrapped};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -146,26 +146,6 @@ impl Check {
 
 /// The longest word of a state and a blank.
 const WORDS: usize = 8;
-
-/// Broken at blanks into lines that begin where the first did. A narrow terminal keeps at least some columns.
-fn wrapped(says: &str, place: usize, width: Option<usize>) -> String {
-    let Some(width) = width else { return says.to_string() };
-    let room = width.saturating_sub(place).max(16);
-    let mut lines: Vec<String> = vec![String::new()];
-    for word in says.split(' ') {
-        let line = lines.last().map_or(0, |line| line.chars().count());
-        match lines.last_mut() {
-            Some(last) if line == 0 || line + 1 + word.chars().count() <= room => {
-                if line > 0 {
-                    last.push(' ');
-                }
-                last.push_str(word);
-            }
-            _ => lines.push(word.to_string()),
-        }
-    }
-    lines.join(&format!("\n{}", " ".repeat(place)))
-}
 
 #[cfg(test)]
 mod tests {
