@@ -231,7 +231,9 @@ impl Totals {
         text.push('\n');
         if let (Some(median), Some(longest)) = (self.median(), self.took.last()) {
             let (median, longest) = (output::duration(median), output::duration(*longest));
-            text.push_str(&format!("In place after the build's end: {median} in the middle, {longest} at most\n"));
+            text.push_str(&format!(
+                "From the build's end to its remedy in place: median {median}, longest {longest}\n"
+            ));
         }
         text
     }

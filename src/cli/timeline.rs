@@ -1,7 +1,7 @@
 //! What became of one throttled build, as a line through time.
 
-use super::history;
 use super::output::{self, Cell, Table, Tone};
+use super::{history, shared};
 use crate::domain::course::Course;
 use crate::domain::history::{Fact, Record};
 use crate::domain::remediation::Entry;
@@ -27,9 +27,17 @@ pub fn table(course: Option<&Course>, records: &[&Record]) -> Table {
             table.row(["".into(), Cell::new(Tone::Dim, "┊"), Cell::new(Tone::Dim, text)]);
         }
         before = record.at;
-        table.row([after(begin, record.at).into(), mark(&record.fact), history::told(&record.fact)]);
+        table.row([after(begin, record.at).into(), mark(&record.fact), told(&record.fact)]);
     }
     table
+}
+
+/// What happened, without the remediation's name: it is one.
+fn told(fact: &Fact) -> Cell {
+    match fact {
+        Fact::Remediation { entry, .. } => shared::entry(entry),
+        other => history::told(other),
+    }
 }
 
 fn after(begin: Timestamp, at: Timestamp) -> String {
@@ -88,6 +96,6 @@ mod tests {
         let picture = picture(40);
         let longest = picture.lines().map(|line| line.chars().count()).max();
         assert!(longest <= Some(40), "{picture}");
-        assert!(picture.contains("●") && picture.contains("secret"), "{picture}");
+        assert!(picture.contains("●") && picture.contains("taken back"), "{picture}");
     }
 }

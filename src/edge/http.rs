@@ -344,6 +344,13 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn metrics_are_served_as_prometheus_reads_them() {
+        let (status, text) = answers(last_seen(0), "GET /metrics").await;
+        assert_eq!(status, 200);
+        assert!(text.contains("# TYPE unthrottled_builds_seen_total counter"), "{text}");
+    }
+
+    #[tokio::test]
     async fn nothing_else_is_served() {
         for (request, status) in
             [("GET /", 404), ("GET /healthz/x", 404), ("POST /healthz", 405), ("DELETE /readyz", 405)]
