@@ -248,6 +248,15 @@ impl Daemon {
             }
         }
         event::emit(&event::daemon_stopped(clock.now()));
+        // What the last tick counted may be what an alarm waits for.
+        self.tell_metrics(clock.now());
+    }
+
+    /// Writes what was counted since the last time among the events, where that is wanted.
+    fn tell_metrics(&self, now: Timestamp) {
+        if self.settings.daemon.metrics == MetricLines::Emf {
+            self.metrics.tell(now);
+        }
     }
 
     /// Gives the lease back, so that the next need not wait for it to expire.
@@ -283,9 +292,7 @@ impl Daemon {
             }
             None => (),
         }
-        if self.settings.daemon.metrics == MetricLines::Emf {
-            self.metrics.tell(now);
-        }
+        self.tell_metrics(now);
         let pause = now.duration_until(until).max(PAUSE).min(poll);
         Duration::try_from(pause).unwrap_or_default()
     }

@@ -163,7 +163,8 @@ fn reference() -> String {
         takes them out of the log group without a further call or\npermission. They need `--log-format json`, which is the \
         default in a container.\n\n\
         All begin at 0 with the process: a restart is a reset, as Prometheus knows it, and CloudWatch gets what was added \
-        since the last line.\nAn event that is told twice after a kill counts twice. Gauges are as of the last tick, but for \
+        since the last line.\nAn event that is told twice after a kill counts twice; what was counted since the last line is lost with a kill, and told at a \
+        stop. Gauges are as of the last tick, but for \
         `SinceWholeTickSeconds`, which counts on;\nbefore the first tick, as while another daemon holds the lease, there are \
         none. No dimension holds the name of a project, a scope or a build.\n\n\
         Calls are those of CodeBuild, CloudWatch Logs, IAM, Secrets Manager and STS, each attempt for itself; those of \

@@ -51,7 +51,7 @@ async fn a_running_daemon_tells_the_same_over_http_and_among_its_events() {
     command.env("AWS_ENDPOINT_URL", sim.endpoint()).env("AWS_REGION", "us-east-1");
     command.env("AWS_ACCESS_KEY_ID", "simulated").env("AWS_SECRET_ACCESS_KEY", "simulated");
     command.env("AWS_EC2_METADATA_DISABLED", "true");
-    let _running =
+    let running =
         Running(command.stdout(Stdio::from(File::create(file("out")).unwrap())).spawn().expect("the program starts"));
 
     let mut often = tokio::time::interval(Duration::from_millis(20));
@@ -76,4 +76,14 @@ async fn a_running_daemon_tells_the_same_over_http_and_among_its_events() {
     assert!(!answer.contains("web"), "no name of a project: {answer}");
     let calls = "unthrottled_calls_total{service=\"CodeBuild\",operation=\"ListBuilds\",status=\"ok\"}";
     assert!(answer.contains(calls), "{answer}");
+
+    // A stop tells what was counted last: `DaemonStopped` is the last event of all.
+    let pid = running.0.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill").success());
+    let told = tokio::time::timeout(Duration::from_secs(60), async {
+        while !fs::read_to_string(file("out")).unwrap().contains("\"name\":\"DaemonStopped\"") {
+            often.tick().await;
+        }
+    });
+    told.await.expect("the last line");
 }

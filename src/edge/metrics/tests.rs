@@ -210,6 +210,7 @@ fn prometheus_reads_totals_and_gauges() {
     assert_eq!(value("unthrottled_since_whole_tick_seconds"), 30.0);
     assert_eq!(value(r#"unthrottled_detection_seconds_bucket{le="10"}"#), 0.0);
     assert_eq!(value(r#"unthrottled_detection_seconds_bucket{le="30"}"#), 1.0);
+    assert_eq!(value(r#"unthrottled_detection_seconds_bucket{le="60"}"#), 1.0, "buckets add up");
     assert_eq!(value(r#"unthrottled_detection_seconds_bucket{le="+Inf"}"#), 1.0);
     assert_eq!(value("unthrottled_detection_seconds_sum"), 27.5);
     assert_eq!(value("unthrottled_detection_seconds_count"), 1.0);
