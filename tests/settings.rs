@@ -117,6 +117,7 @@ mod layers {
         lookback = "2h"
         mode = "apply"
         http_listen = "0.0.0.0:8787"
+        metrics = "emf"
 
         [ledger]
         store = "file"
