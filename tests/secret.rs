@@ -558,6 +558,7 @@ async fn no_level_logs_a_secret() {
         filter: "trace",
         color: telemetry::Color::Never,
         clock: clock::now,
+        metrics: None,
         writer: move || writer.clone(),
     });
     let _guard = tracing::subscriber::set_default(subscriber.expect("a filter"));

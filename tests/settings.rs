@@ -117,6 +117,7 @@ mod layers {
         lookback = "2h"
         mode = "apply"
         http_listen = "0.0.0.0:8787"
+        metrics = "emf"
 
         [ledger]
         store = "file"
@@ -361,8 +362,8 @@ mod mistakes {
                 [demon]
             "#), @r#"
             unthrottled.toml:9: policy[0].setle (policy "all"): unknown key, did you mean `settle`?; allowed: name, projects, exclude, tags, scopes, mode, credential, provisioning, later_phase, iac_owned, untrusted_builds, retry, settle, verify_within, on_ineffective, on_drift, limits, freeze
-            unthrottled.toml:11: daemon.poll_intervall: unknown key, did you mean `poll_interval`?; allowed: poll_interval, lookback, mode, http_listen
-            unthrottled.toml:12: daemon.http: unknown key, did you mean `http_listen`?; allowed: poll_interval, lookback, mode, http_listen
+            unthrottled.toml:11: daemon.poll_intervall: unknown key, did you mean `poll_interval`?; allowed: poll_interval, lookback, mode, http_listen, metrics
+            unthrottled.toml:12: daemon.http: unknown key, did you mean `http_listen`?; allowed: poll_interval, lookback, mode, http_listen, metrics
             unthrottled.toml:13: demon: unknown key, did you mean `daemon`?; allowed: daemon, ledger, docker_hub, scope, images, credential, policy
             "#);
     }
@@ -679,7 +680,7 @@ mod mistakes {
         sources.arguments.push(("daemon.mode".to_string(), "aply".to_string()));
         assert_snapshot!(problems(&sources), @r#"
         argument --set daemon.mode: daemon.mode = "aply": no such choice, did you mean "apply"?; allowed: "observe", "propose", "apply"
-        environment variable UNTHROTTLED_DAEMON__MOOD: daemon.mood: unknown key, did you mean `mode`?; allowed: poll_interval, lookback, mode, http_listen
+        environment variable UNTHROTTLED_DAEMON__MOOD: daemon.mood: unknown key, did you mean `mode`?; allowed: poll_interval, lookback, mode, http_listen, metrics
         environment variable UNTHROTTLED_POLICY: policy[0].settle (policy "all") = 1: a number does not belong here; allowed: text, as in "15s"
         environment variable UNTHROTTLED_DAEMON__POLL_INTERVAL: daemon.poll_interval = "10 parsecs": not a length of time; allowed: a length of time such as "30s", "15m" or "2h 30m", from 10ms to 24h
         "#);

@@ -4,8 +4,9 @@ use super::exit::Exit;
 use super::frame::Frame;
 use super::output::{self, Format, Tone, paint};
 use super::run::cannot_start;
-use super::{history, shared};
+use super::{shared, timeline};
 use crate::domain::build::BuildId;
+use crate::domain::course::Courses;
 use crate::domain::detect::{self, Place};
 use crate::domain::history::Record;
 use crate::edge::clock;
@@ -103,8 +104,15 @@ impl Explained {
         if self.facts.is_empty() {
             writeln!(out, "  nothing: the daemon has not dealt with this build{}", self.why_not(settings))?;
         }
-        for record in &self.facts {
-            writeln!(out, "  {}  {}", output::time(record.at), history::told(&record.fact).painted())?;
+        if let Some(first) = self.facts.first() {
+            let courses = Courses::of(&self.facts);
+            let course = courses.of_record(first);
+            let facts: Vec<&Record> = self.facts.iter().collect();
+            let begin = course.and_then(|course| course.ended).unwrap_or(first.at);
+            writeln!(out, "  from {}", output::time(begin))?;
+            for line in timeline::table(course, &facts).indented().render().lines() {
+                writeln!(out, "  {line}")?;
+            }
         }
         if let Some(assessment) = &self.live {
             writeln!(out, "\n{}", paint(Tone::Strong, "What would be done now"))?;

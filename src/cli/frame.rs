@@ -1,5 +1,6 @@
 //! What every command needs: settings when it asks for them, streams that know about colour, a sign of life.
 
+use crate::edge::metrics::Metrics;
 use crate::edge::settings::{Settings, SettingsError, Sources};
 use crate::edge::{clock, telemetry};
 use anstream::{AutoStream, ColorChoice};
@@ -145,11 +146,12 @@ impl Frame {
         }
     }
 
-    /// Begins to write events to standard output.
-    pub fn start_log(&self) -> anyhow::Result<()> {
+    /// Begins to write events to standard output, and to count them.
+    pub fn start_log(&self, metrics: &Metrics) -> anyhow::Result<()> {
         let filter = self.log_level().as_str();
         let (format, color) = (self.log_format(), self.log_color());
-        telemetry::init(telemetry::Output { format, filter, color, clock: clock::now, writer: io::stdout })
+        let metrics = Some(metrics.clone());
+        telemetry::init(telemetry::Output { format, filter, color, clock: clock::now, metrics, writer: io::stdout })
             .context("the log can't be started")
     }
 

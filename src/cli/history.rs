@@ -2,44 +2,72 @@
 
 use super::exit::{Exit, Failure};
 use super::frame::Frame;
-use super::output::{self, Cell, Format, Table, Tone};
-use super::shared;
-use crate::domain::build::ProjectName;
-use crate::domain::history::Fact;
-use crate::domain::plan::RemediationId;
-use crate::domain::remediation::Entry;
+use super::output::{self, Cell, Format, Table, Tone, paint};
+use super::{shared, timeline};
+use crate::domain::build::BuildId;
+use crate::domain::course::{Course, Courses, Standing};
+use crate::domain::history::{Fact, Record};
 use crate::edge::clock;
 use crate::edge::ledger::Ledger;
 use crate::reconcile::store;
+use clap::builder::PossibleValuesParser;
 use jiff::civil::Date;
 use jiff::fmt::friendly::SpanParser;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, SpanRelativeTo, Timestamp};
-use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 use std::process::ExitCode;
 
 /// Show everything that the ledger knows
 ///
-/// Detections, decisions and every step of every remediation, oldest first. Reads the ledger and asks nothing of AWS;
-/// works beside a running daemon.
+/// Detections, decisions and every step of every remediation, oldest first, and what they come to. With the ID of a
+/// remediation or a throttled build, its course as a line through time. Reads the ledger and asks nothing of AWS; works
+/// beside a running daemon.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
   unthrottled history
   unthrottled history --project web --since 24h
-  unthrottled history --since 2026-11-20
+  unthrottled history --outcome escalated --totals
+  unthrottled history --policy services --since 2026-11-20
+  unthrottled history web-000000410b7d
   unthrottled history --since 2026-11-20T18:00:00Z --format json")]
 pub struct Args {
+    /// The course of this remediation or throttled build alone
+    #[arg(value_name = "ID")]
+    pub id: Option<String>,
     /// Only of this project
     #[arg(long, value_name = "NAME")]
     pub project: Option<String>,
     /// Only from then on: a length of time before now, a date in UTC, or a moment
     #[arg(long, value_name = "TIME", value_parser = since)]
     pub since: Option<Since>,
+    /// Only until then
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    pub until: Option<Since>,
+    /// Only of throttled builds that ended so, or stand so now
+    #[arg(long, value_name = "OUTCOME", value_parser = outcomes())]
+    pub outcome: Option<String>,
+    /// Only of what was planned or proposed under this policy
+    #[arg(long, value_name = "NAME")]
+    pub policy: Option<String>,
+    /// Only with this remedy
+    #[arg(long, value_name = "NAME")]
+    pub remedy: Option<String>,
+    /// Only in this scope
+    #[arg(long, value_name = "NAME")]
+    pub scope: Option<String>,
+    /// Only what it all comes to
+    #[arg(long)]
+    pub totals: bool,
     /// For people or for programs
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+}
+
+fn outcomes() -> PossibleValuesParser {
+    PossibleValuesParser::new(Standing::ALL.iter().map(|standing| standing.word()))
 }
 
 /// A moment, as people say it.
@@ -86,40 +114,140 @@ pub async fn run(args: Args, frame: &Frame) -> anyhow::Result<ExitCode> {
         None => Vec::new(),
         Some(ledger) => ledger.load().await.map_err(|error| unavailable(error.into()))?,
     };
+    let courses = Courses::of(&records);
     let now = clock::now();
-    let since = args.since.as_ref().map(|since| since.at(now));
-    let mut projects: BTreeMap<RemediationId, ProjectName> = BTreeMap::new();
+    let wanted: Vec<&Record> = records.iter().filter(|record| args.wants(record, &courses, now)).collect();
     let mut out = frame.out();
-    let mut table = Table::new(["#", "TIME", "PROJECT", "WHAT HAPPENED"]);
-    let mut shown = 0;
-    for record in &records {
-        if let Fact::Remediation { id, entry: Entry::Planned(plan) } = &record.fact {
-            projects.insert(id.clone(), plan.project.clone());
+    if args.format == Format::Json && !args.totals {
+        for record in &wanted {
+            writeln!(out, "{}", serde_json::to_string(record)?)?;
         }
-        let project = match &record.fact {
-            Fact::Remediation { id, .. } | Fact::PasswordResetAdvised { id, .. } => projects.get(id).cloned(),
-            _ => record.project(),
-        };
-        let wanted = args.project.as_deref().is_none_or(|name| project.as_ref().is_some_and(|p| p.as_str() == name));
-        if !wanted || since.is_some_and(|since| record.at < since) {
-            continue;
-        }
-        shown += 1;
+    } else if wanted.is_empty() && args.format == Format::Text {
+        writeln!(out, "The ledger {} holds nothing of that.", store(&settings.ledger))?;
+    } else if let (Some(_), Format::Text) = (&args.id, args.format) {
+        print_course(&mut out, &courses, &wanted)?;
+    } else {
+        let totals = Totals::of(&courses, &wanted);
         match args.format {
-            Format::Json => writeln!(out, "{}", serde_json::to_string(record)?)?,
-            Format::Text => {
-                let name = project.map(|p| p.to_string()).unwrap_or_default();
-                let time = output::time(record.at);
-                table.row([record.seq.to_string().into(), time.into(), name.into(), told(&record.fact)]);
-            }
+            Format::Json => writeln!(out, "{}", totals.json())?,
+            Format::Text if args.totals => write!(out, "{}", totals.text())?,
+            Format::Text => write!(out, "{}\n{}", list(&courses, &wanted).render(), totals.text())?,
         }
     }
-    match (args.format, shown) {
-        (Format::Json, _) => (),
-        (Format::Text, 0) => writeln!(out, "The ledger {} holds nothing of that.", store(&settings.ledger))?,
-        (Format::Text, _) => write!(out, "{}", table.render())?,
+    // Asked for by name, it has to be there.
+    let missing = args.id.is_some() && wanted.is_empty();
+    Ok(if missing { Exit::Failed } else { Exit::Done }.into())
+}
+
+impl Args {
+    fn wants(&self, record: &Record, courses: &Courses, now: Timestamp) -> bool {
+        let course = courses.of_record(record);
+        let project = course.map(|course| course.project.clone()).or_else(|| record.project());
+        let is = |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|w| found == Some(w));
+        let named = |id: &String| {
+            course.is_some_and(|course| {
+                let build = BuildId::new(id.rsplit_once("build/").map_or(id.as_str(), |(_, id)| id));
+                course.build == build || course.remediation().as_str() == id
+            })
+        };
+        self.id.as_ref().is_none_or(named)
+            && is(&self.project, project.as_ref().map(|project| project.as_str()))
+            && is(&self.scope, Some(&record.scope))
+            && is(&self.outcome, course.map(|course| course.standing.word()))
+            && is(&self.policy, course.and_then(|course| course.policy.as_deref()))
+            && is(&self.remedy, course.and_then(|course| course.remedy).map(|remedy| remedy.name()))
+            && self.since.is_none_or(|since| record.at >= since.at(now))
+            && self.until.is_none_or(|until| record.at < until.at(now))
     }
-    Ok(Exit::Done.into())
+}
+
+fn list(courses: &Courses, records: &[&Record]) -> Table {
+    let mut table = Table::new(["#", "TIME", "PROJECT", "WHAT HAPPENED"]);
+    for record in records {
+        let project = courses.of_record(record).map(|course| course.project.clone()).or_else(|| record.project());
+        let project = project.map(|project| project.to_string()).unwrap_or_default();
+        table.row([record.seq.to_string().into(), output::time(record.at).into(), project.into(), told(&record.fact)]);
+    }
+    table
+}
+
+/// One course: what it is about, and its line through time.
+fn print_course(out: &mut impl Write, courses: &Courses, records: &[&Record]) -> anyhow::Result<()> {
+    let Some(course) = records.first().and_then(|record| courses.of_record(record)) else { return Ok(()) };
+    writeln!(out, "{}", paint(Tone::Strong, format!("{}: {}", course.project, course.standing.told())))?;
+    writeln!(out, "  build        {}", course.build)?;
+    if let Some(remedy) = course.remedy {
+        writeln!(out, "  remedy       {remedy}")?;
+    }
+    if let Some(policy) = &course.policy {
+        writeln!(out, "  policy       {policy}")?;
+    }
+    if course.applied.is_some() {
+        writeln!(out, "  remediation  {}", course.remediation())?;
+    }
+    if let Some(ended) = course.ended {
+        writeln!(out, "  ended        {}", output::time(ended))?;
+    }
+    write!(out, "\n{}", timeline::table(Some(course), records).render())?;
+    Ok(())
+}
+
+/// What the records come to.
+struct Totals {
+    builds: usize,
+    projects: usize,
+    standing: BTreeMap<Standing, usize>,
+    /// From a build's end to its remedy being in place, shortest first.
+    took: Vec<SignedDuration>,
+}
+
+impl Totals {
+    /// Of the courses that some of these records belong to.
+    fn of(courses: &Courses, records: &[&Record]) -> Totals {
+        let numbers: BTreeSet<usize> = records.iter().filter_map(|record| courses.number(record)).collect();
+        let of: Vec<&Course> = numbers.iter().filter_map(|number| courses.all().get(*number)).collect();
+        let mut standing = BTreeMap::new();
+        for course in &of {
+            *standing.entry(course.standing).or_insert(0) += 1;
+        }
+        let projects: BTreeSet<_> = of.iter().map(|course| &course.project).collect();
+        let mut took: Vec<SignedDuration> = of.iter().filter_map(|course| course.took()).collect();
+        took.sort();
+        Totals { builds: of.len(), projects: projects.len(), standing, took }
+    }
+
+    fn median(&self) -> Option<SignedDuration> {
+        self.took.get(self.took.len().saturating_sub(1) / 2).copied()
+    }
+
+    fn text(&self) -> String {
+        let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        let standing = self.standing.iter().map(|(standing, n)| format!("{n} {}", standing.told()));
+        let standing: Vec<String> = standing.collect();
+        let mut text = format!("{} of {}", plural(self.builds, "throttled build"), plural(self.projects, "project"));
+        if !standing.is_empty() {
+            text.push_str(&format!(": {}", standing.join(", ")));
+        }
+        text.push('\n');
+        if let (Some(median), Some(longest)) = (self.median(), self.took.last()) {
+            let (median, longest) = (output::duration(median), output::duration(*longest));
+            text.push_str(&format!(
+                "From the build's end to its remedy in place: median {median}, longest {longest}\n"
+            ));
+        }
+        text
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let standing: BTreeMap<&str, usize> = self.standing.iter().map(|(standing, n)| (standing.word(), *n)).collect();
+        let seconds = |took: SignedDuration| took.as_millis_f64() / 1_000.0;
+        serde_json::json!({
+            "builds": self.builds,
+            "projects": self.projects,
+            "outcomes": standing,
+            "applied_seconds": { "median": self.median().map(seconds), "longest": self.took.last().copied().map(seconds) },
+        })
+    }
 }
 
 /// A fact in a sentence.
@@ -146,24 +274,5 @@ pub fn told(fact: &Fact) -> Cell {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use rstest::rstest;
-
-    #[rstest]
-    #[case("24h", "2026-11-20T10:00:00Z")]
-    #[case("2d 1h", "2026-11-19T09:00:00Z")]
-    #[case("1h ago", "2026-11-21T09:00:00Z")]
-    #[case("2026-11-20", "2026-11-20T00:00:00Z")]
-    #[case("2026-11-20T18:00:00+01:00", "2026-11-20T17:00:00Z")]
-    fn a_moment_can_be_said_in_several_ways(#[case] text: &str, #[case] at: &str) {
-        let now = "2026-11-21T10:00:00Z".parse().unwrap();
-        assert_eq!(since(text).unwrap().at(now), at.parse().unwrap());
-    }
-
-    #[test]
-    fn other_words_are_refused_with_examples() {
-        let error = since("yesterday").unwrap_err();
-        assert_eq!(error, "write 24h, 7d, 2026-11-20 or 2026-11-20T18:00:00Z");
-    }
-}
+#[path = "history/tests.rs"]
+mod tests;

@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod buildspec;
+mod cards;
 pub mod check;
 pub mod clear;
 #[cfg(feature = "simulator")]
@@ -28,6 +29,7 @@ mod shared;
 pub mod simulate;
 pub mod status;
 pub mod survey;
+mod timeline;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};

@@ -1,5 +1,6 @@
 //! How results look: tables, times, diffs. Everything may carry colour; the stream takes it out where none is wanted.
 
+use super::cards;
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Attribute, CellAlignment, Color, ColumnConstraint, ContentArrangement, Width, presets};
 use jiff::{SignedDuration, Timestamp};
@@ -109,7 +110,7 @@ pub fn wrapped(says: &str, place: usize, width: Option<usize>) -> String {
 }
 
 /// A terminal narrower than this is not fitted.
-const LEAST_WIDTH: u16 = 40;
+const LEAST_WIDTH: u16 = 24;
 
 /// A word longer than this is no word.
 const LONGEST_WORD: usize = 28;
@@ -118,6 +119,8 @@ const LONGEST_WORD: usize = 28;
 #[derive(Debug)]
 pub struct Table {
     table: comfy_table::Table,
+    headings: Vec<String>,
+    rows: Vec<Vec<Cell>>,
     /// The longest word of each column.
     words: Vec<usize>,
 }
@@ -131,7 +134,8 @@ impl Table {
             .set_content_arrangement(ContentArrangement::Dynamic)
             .enforce_styling()
             .set_header(headings.map(|text| comfy_table::Cell::new(text).add_attribute(Attribute::Bold)));
-        Table { table, words: headings.iter().map(|text| longest_word(text)).collect() }
+        let words = headings.iter().map(|text| longest_word(text)).collect();
+        Table { table, headings: headings.map(str::to_string).into(), rows: Vec::new(), words }
     }
 
     /// One more row.
@@ -139,6 +143,7 @@ impl Table {
         for (longest, cell) in self.words.iter_mut().zip(&cells) {
             *longest = longest_word(&cell.text).max(*longest);
         }
+        self.rows.push(cells.to_vec());
         self.table.add_row(cells.map(cell));
         self
     }
@@ -154,6 +159,14 @@ impl Table {
     /// Not wider than this, whatever the terminal.
     pub fn width(&mut self, columns: u16) -> &mut Table {
         self.table.set_width(columns);
+        self
+    }
+
+    /// Two columns narrower than the terminal, to be printed with a margin.
+    pub fn indented(&mut self) -> &mut Table {
+        if let Some(width) = self.table.width() {
+            self.table.set_width(width.saturating_sub(2));
+        }
         self
     }
 
@@ -174,6 +187,9 @@ impl Table {
         let least: Vec<u16> = self.words.iter().enumerate().map(least).collect();
         let all: u32 = least.iter().map(|width| u32::from(*width)).sum();
         let words_fit = self.table.width().is_none_or(|width| all <= width.into());
+        if let Some(width) = self.table.width().filter(|width| !words_fit && *width >= LEAST_WIDTH) {
+            return self.cards(width.into());
+        }
         for ((n, column), least) in self.table.column_iter_mut().enumerate().zip(least) {
             column.set_padding((0, if n + 1 == columns { 0 } else { 2 }));
             if words_fit {
@@ -186,6 +202,14 @@ impl Table {
             text.push('\n');
         }
         text
+    }
+}
+
+impl Table {
+    fn cards(&self, width: usize) -> String {
+        let row = |row: &Vec<Cell>| row.iter().map(|cell| (cell.text.clone(), cell.painted())).collect();
+        let rows: Vec<Vec<(String, String)>> = self.rows.iter().map(row).collect();
+        cards::render(&self.headings, &rows, width)
     }
 }
 

@@ -2,12 +2,15 @@
 
 use super::exit::{Exit, Failure};
 use super::frame::Frame;
+use crate::edge::aws::Connection;
+use crate::edge::aws::calls::CountCalls;
 use crate::edge::clock::{self, Clock};
 use crate::edge::event;
 use crate::edge::http::{self, Health};
 use crate::edge::ledger::Store;
 use crate::edge::ledger::lease::{self, Lease, LeaseError};
-use crate::edge::settings::Settings;
+use crate::edge::metrics::Metrics;
+use crate::edge::settings::{ScopeSettings, Settings};
 use crate::reconcile::{Access, Daemon, Ended, StartError, as_configured, store};
 use anyhow::Context as _;
 use jiff::SignedDuration;
@@ -46,7 +49,8 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 /// Runs the daemon until a signal.
 pub async fn run(_args: Args, frame: &Frame) -> anyhow::Result<ExitCode> {
     let settings = frame.settings()?;
-    frame.start_log()?;
+    let metrics = Metrics::default();
+    frame.start_log(&metrics)?;
     let shutdown = CancellationToken::new();
     let hangup = Arc::new(Notify::new());
     listen_to_signals(&shutdown, &hangup)?;
@@ -64,7 +68,10 @@ pub async fn run(_args: Args, frame: &Frame) -> anyhow::Result<ExitCode> {
         Failure::new(Exit::Failed, error)
             .hint("set `daemon.http_listen` to a free address, for example \"127.0.0.1:8788\"")
     })?;
-    let served = tokio::spawn(http::serve(listener, health.clone(), shutdown.clone().cancelled_owned()));
+    let served =
+        tokio::spawn(http::serve(listener, health.clone(), metrics.clone(), shutdown.clone().cancelled_owned()));
+    let calls = CountCalls::of(metrics.clone());
+    let connect = move |scope: &ScopeSettings| Connection { calls: calls.clone(), ..as_configured(scope) };
     let mut table = Table::NotReached;
     loop {
         let taken = match lease.take() {
@@ -76,7 +83,8 @@ pub async fn run(_args: Args, frame: &Frame) -> anyhow::Result<ExitCode> {
         // They may have changed while the lease was waited for; the ledger stays.
         let mut in_force = Settings::load(frame.sources()).unwrap_or_else(|_| settings.clone());
         in_force.ledger = settings.ledger.clone();
-        let daemon = Daemon::open_under(taken, &in_force, Access::Write, &as_configured).await.map_err(cannot_start)?;
+        let daemon = Daemon::open_under(taken, &in_force, Access::Write, &connect).await.map_err(cannot_start)?;
+        let daemon = daemon.counting(metrics.clone());
         let stop = shutdown.clone().cancelled_owned();
         match daemon.run(frame.sources(), health.clone(), &Clock::wall(), &hangup, stop).await {
             Ended::Stopped => break,

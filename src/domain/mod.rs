@@ -5,13 +5,14 @@
 //! [`classify`] (what a failed build means), [`policy`] (what the operator allows), [`remedy`] and [`buildspec`]
 //! (what could be done), [`change`] and [`plan`] (what shall be done), [`patch`] (what the owner shall do),
 //! [`decide`] (whether), [`remediation`] (a plan in time), [`retry`]
-//! (the failed build once more), [`verdict`] (what a later build proves), [`history`] (the ledger, folded). Apart from
-//! that, [`permissions`] and [`iam_policy`] say what AWS must let the daemon do.
+//! (the failed build once more), [`verdict`] (what a later build proves), [`history`] (the ledger, folded), [`course`]
+//! (the ledger, by throttled build). Apart from that, [`permissions`] and [`iam_policy`] say what AWS must let the daemon do.
 
 pub mod build;
 pub mod buildspec;
 pub mod change;
 pub mod classify;
+pub mod course;
 pub mod decide;
 pub mod detect;
 pub mod history;

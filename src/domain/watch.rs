@@ -132,6 +132,18 @@ impl Watch {
         self.order = sweep.order;
     }
 
+    /// The newest builds of the list when it was last read as a whole, newest first: some 300 at most, of any age.
+    pub fn recent(&self) -> &[BuildId] {
+        &self.recent
+    }
+
+    /// For how long the oldest build that was listed and not read since has been so.
+    pub fn oldest_unread(&self, now: Timestamp) -> SignedDuration {
+        let unread = self.open.values().filter(|open| open.waiting == Waiting::Unread);
+        let oldest = unread.map(|open| open.since).min();
+        oldest.map_or(SignedDuration::ZERO, |since| now.duration_since(since).max(SignedDuration::ZERO))
+    }
+
     /// The builds to read now.
     pub fn due(&self, now: Timestamp) -> Vec<BuildId> {
         self.open

@@ -1,5 +1,6 @@
 //! CloudWatch Logs: the end of one build's log, and the lines of it that hold one of some terms.
 
+use crate::edge::aws::calls::CountCalls;
 use crate::edge::aws::failure::{CallError, Failure, answers_questions};
 use aws_config::SdkConfig;
 use aws_sdk_cloudwatchlogs::error::{ProvideErrorMetadata, SdkError};
@@ -68,8 +69,9 @@ impl BuildLogError {
 }
 
 impl BuildLog {
-    pub(crate) fn new(config: &SdkConfig) -> BuildLog {
-        BuildLog { client: aws_sdk_cloudwatchlogs::Client::new(config) }
+    pub(crate) fn new(config: &SdkConfig, calls: &CountCalls) -> BuildLog {
+        let config = aws_sdk_cloudwatchlogs::config::Builder::from(config).interceptor(calls.clone()).build();
+        BuildLog { client: aws_sdk_cloudwatchlogs::Client::from_conf(config) }
     }
 
     /// The last megabyte of a stream, which is where a failed command's output usually stands.

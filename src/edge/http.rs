@@ -1,7 +1,9 @@
-//! Whether the daemon is well, told over HTTP: `/healthz` and `/readyz`, and the client of `unthrottled healthcheck`.
+//! Whether the daemon is well, told over HTTP: `/healthz`, `/readyz` and `/metrics`, and the client of
+//! `unthrottled healthcheck`.
 //!
 //! AWS throttling makes neither unhealthy: the loop goes on, and a restart would not help.
 
+use crate::edge::metrics::Metrics;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -169,8 +171,19 @@ pub async fn listen(address: &str) -> Result<TcpListener, HttpError> {
 
 /// Answers until `shutdown`. Nothing is drained then: every answer is a few bytes, and a client that says nothing must
 /// not keep the daemon from ending.
-pub async fn serve(listener: TcpListener, health: Health, shutdown: impl Future<Output = ()>) -> Result<(), HttpError> {
-    let routes = Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).with_state(health);
+pub async fn serve(
+    listener: TcpListener,
+    health: Health,
+    metrics: Metrics,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), HttpError> {
+    let clock = health.clock;
+    let metrics = get(async move || counted(&metrics, clock()));
+    let routes = Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .with_state(health)
+        .route("/metrics", metrics);
     tokio::select! {
         () = shutdown => Ok(()),
         ended = axum::serve(listener, routes) => ended.map_err(HttpError::Serve),
@@ -188,6 +201,13 @@ async fn healthz(State(health): State<Health>) -> Response {
 
 async fn readyz(State(health): State<Health>) -> Response {
     answer(health.ready())
+}
+
+/// All metrics, as Prometheus reads them.
+fn counted(metrics: &Metrics, now: Timestamp) -> Response {
+    let headers =
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
+    (headers, metrics.prometheus(now)).into_response()
 }
 
 /// Never cached, and the connection is not kept: whoever asks comes once in a while.
@@ -282,7 +302,7 @@ mod tests {
         };
         tokio::select! {
             answer = ask => answer,
-            ended = serve(listener, health, std::future::pending()) => panic!("{ended:?}"),
+            ended = serve(listener, health, Metrics::default(), std::future::pending()) => panic!("{ended:?}"),
         }
     }
 
@@ -324,6 +344,13 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn metrics_are_served_as_prometheus_reads_them() {
+        let (status, text) = answers(last_seen(0), "GET /metrics").await;
+        assert_eq!(status, 200);
+        assert!(text.contains("# TYPE unthrottled_builds_seen_total counter"), "{text}");
+    }
+
+    #[tokio::test]
     async fn nothing_else_is_served() {
         for (request, status) in
             [("GET /", 404), ("GET /healthz/x", 404), ("POST /healthz", 405), ("DELETE /readyz", 405)]
@@ -337,7 +364,7 @@ mod tests {
         let address = listener.local_addr().unwrap().to_string();
         tokio::select! {
             probed = probe(&address) => probed,
-            ended = serve(listener, health, std::future::pending()) => panic!("{ended:?}"),
+            ended = serve(listener, health, Metrics::default(), std::future::pending()) => panic!("{ended:?}"),
         }
     }
 
@@ -388,6 +415,6 @@ mod tests {
     async fn a_client_that_says_nothing_does_not_keep_it_from_ending() {
         let listener = listen("127.0.0.1:0").await.unwrap();
         let _silent = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        serve(listener, last_seen(0), async {}).await.unwrap();
+        serve(listener, last_seen(0), Metrics::default(), async {}).await.unwrap();
     }
 }

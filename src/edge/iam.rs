@@ -3,6 +3,7 @@
 pub mod simulate;
 
 use crate::domain::build::{InlinePolicy, Role, RoleName};
+use crate::edge::aws::calls::CountCalls;
 use crate::edge::aws::failure::{CallError, Failure, answers_questions};
 use aws_config::SdkConfig;
 use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
@@ -73,8 +74,9 @@ impl IamError {
 }
 
 impl Iam {
-    pub(crate) fn new(config: &SdkConfig) -> Iam {
-        Iam { client: aws_sdk_iam::Client::new(config) }
+    pub(crate) fn new(config: &SdkConfig, calls: &CountCalls) -> Iam {
+        let config = aws_sdk_iam::config::Builder::from(config).interceptor(calls.clone()).build();
+        Iam { client: aws_sdk_iam::Client::from_conf(config) }
     }
 
     /// A role with all its inline policies, or none if it is not there. A policy that goes while we read is left out.

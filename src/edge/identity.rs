@@ -1,6 +1,7 @@
 //! STS: who the credentials are.
 
 use crate::edge::aws::account_of;
+use crate::edge::aws::calls::CountCalls;
 use crate::edge::aws::failure::{CallError, Failure, answers_questions};
 use aws_config::SdkConfig;
 
@@ -41,8 +42,9 @@ impl IdentityError {
 }
 
 impl Identity {
-    pub(crate) fn new(config: &SdkConfig) -> Identity {
-        Identity { client: aws_sdk_sts::Client::new(config) }
+    pub(crate) fn new(config: &SdkConfig, calls: &CountCalls) -> Identity {
+        let config = aws_sdk_sts::config::Builder::from(config).interceptor(calls.clone()).build();
+        Identity { client: aws_sdk_sts::Client::from_conf(config) }
     }
 
     /// Who the credentials are; no permission is needed to ask.

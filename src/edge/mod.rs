@@ -12,6 +12,7 @@ pub mod http;
 pub mod iam;
 pub mod identity;
 pub mod ledger;
+pub mod metrics;
 pub mod secrets;
 pub mod settings;
 pub mod telemetry;

@@ -6,6 +6,7 @@ pub mod store;
 pub mod text;
 
 use crate::domain::build::{AuthConfig, Secret, SecretArn, SecretKey};
+use crate::edge::aws::calls::CountCalls;
 use crate::edge::aws::failure::{CallError, Failure, answers_questions};
 use crate::edge::aws::{account_of, region_of};
 use crate::edge::docker_auth_config;
@@ -134,8 +135,9 @@ impl SecretProblem {
 }
 
 impl Secrets {
-    pub(crate) fn new(config: &SdkConfig) -> Secrets {
-        Secrets { client: aws_sdk_secretsmanager::Client::new(config) }
+    pub(crate) fn new(config: &SdkConfig, calls: &CountCalls) -> Secrets {
+        let config = aws_sdk_secretsmanager::config::Builder::from(config).interceptor(calls.clone()).build();
+        Secrets { client: aws_sdk_secretsmanager::Client::from_conf(config) }
     }
 
     /// Whether the secret is there, can be read, is in this region, and has text under both keys.

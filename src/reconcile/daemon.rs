@@ -9,7 +9,8 @@ use crate::edge::http::{Health, Reached};
 use crate::edge::ledger::lease::{self, Lease, LeaseError};
 use crate::edge::ledger::table::TableStore;
 use crate::edge::ledger::{Ledger, LedgerError, Store};
-use crate::edge::settings::{LedgerSettings, LedgerStore, ScopeSettings, Settings, Sources};
+use crate::edge::metrics::Metrics;
+use crate::edge::settings::{LedgerSettings, LedgerStore, MetricLines, ScopeSettings, Settings, Sources};
 use crate::reconcile::{Book, BookError, Memory, Reconciler, Rules, Tick, chain};
 use jiff::{SignedDuration, Timestamp};
 use std::future::Future;
@@ -70,6 +71,7 @@ pub struct Daemon {
     /// The last complaint about new settings, so that it is made once.
     complaint: Option<String>,
     lease: Option<Lease>,
+    metrics: Metrics,
 }
 
 /// Why the loop ended.
@@ -160,7 +162,13 @@ impl Daemon {
         for (place, aws) in connected {
             scopes.push(Reconciler::open(&book, &place.scope, aws, rules(settings), stop.clone()).await?);
         }
-        Ok(Daemon { book, scopes, settings: settings.clone(), stop, complaint: None, lease: None })
+        let metrics = Metrics::default();
+        Ok(Daemon { book, scopes, settings: settings.clone(), stop, complaint: None, lease: None, metrics })
+    }
+
+    /// Counts into these metrics.
+    pub fn counting(self, metrics: Metrics) -> Daemon {
+        Daemon { metrics, ..self }
     }
 
     /// One tick of every scope.
@@ -240,6 +248,15 @@ impl Daemon {
             }
         }
         event::emit(&event::daemon_stopped(clock.now()));
+        // What the last tick counted may be what an alarm waits for.
+        self.tell_metrics(clock.now());
+    }
+
+    /// Writes what was counted since the last time among the events, where that is wanted.
+    fn tell_metrics(&self, now: Timestamp) {
+        if self.settings.daemon.metrics == MetricLines::Emf {
+            self.metrics.tell(now);
+        }
     }
 
     /// Gives the lease back, so that the next need not wait for it to expire.
@@ -262,6 +279,7 @@ impl Daemon {
         match ticked {
             Some(Ok(tick)) => {
                 health.ticked(now, if tick.is_whole() { Reached::All } else { Reached::Part });
+                self.metrics.ticked(tick.counts, tick.coverage, began, now);
                 event::emit(&event::tick_completed(&self.place(), tick.counts, now.duration_since(began), now));
                 if let Some(wake) = tick.wake {
                     until = until.min(wake);
@@ -269,10 +287,12 @@ impl Daemon {
             }
             Some(Err(error)) => {
                 health.ticked(now, Reached::Part);
+                self.metrics.tick_failed(began, now);
                 event::emit(&event::scan_incomplete(&self.place(), "ledger_unavailable", &chain(&error), now));
             }
             None => (),
         }
+        self.tell_metrics(now);
         let pause = now.duration_until(until).max(PAUSE).min(poll);
         Duration::try_from(pause).unwrap_or_default()
     }

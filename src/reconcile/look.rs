@@ -103,9 +103,9 @@ impl Reconciler {
         self.watch.take_in(sweep, &fresh);
     }
 
-    /// Whether the project's name lets some policy match: the policies are what is watched.
+    /// Whether some policy may be for the build.
     fn is_watched(&self, id: &BuildId) -> bool {
-        self.rules.policies.iter().any(|policy| policy.matches_name(&self.scope, &id.project()))
+        self.matches(&id.project())
     }
 
     /// Reads the builds of a page that are worth it: those that a policy may match, and the last, which tells how far

@@ -7,6 +7,7 @@
 
 mod act;
 mod book;
+mod coverage;
 mod daemon;
 mod drift;
 mod failure;
@@ -31,6 +32,7 @@ use crate::domain::watch::{Order, Watch};
 use crate::edge::aws::Aws;
 use crate::edge::clock::Clock;
 use crate::edge::event;
+use crate::edge::metrics::Coverage;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -89,6 +91,8 @@ pub struct Tick {
     pub incomplete: Vec<(String, String)>,
     /// When the next look is worth it, if before the next poll.
     pub wake: Option<Timestamp>,
+    /// How much of what there is to see was seen.
+    pub coverage: Coverage,
 }
 
 impl Tick {
@@ -105,6 +109,7 @@ impl Tick {
         all.builds_waiting += one.builds_waiting;
         all.remediations_open += one.remediations_open;
         self.incomplete.extend(other.incomplete);
+        self.coverage.add(other.coverage);
         if let Some(at) = other.wake {
             self.wake_at(at);
         }
@@ -194,7 +199,8 @@ impl Reconciler {
         let history = book.history(&self.scope);
         self.tick.counts.builds_waiting = (self.watch.open().count() + history.pending().len()) as u64;
         self.tick.counts.remediations_open = history.open().count() as u64;
-        Ok(std::mem::take(&mut self.tick))
+        let tick = std::mem::take(&mut self.tick);
+        Ok(Tick { coverage: self.coverage(&tick, now), ..tick })
     }
 
     /// Says when the next look is worth it. What is due already waits for the next poll: it was looked at just now, and

@@ -26,7 +26,7 @@ pub(super) struct Known {
     /// How many projects each policy matches, and since when that is known.
     matched: BTreeMap<String, (Timestamp, usize)>,
     /// The state of each credential in this tick.
-    secrets: BTreeMap<String, (Timestamp, SecretCheck)>,
+    pub(super) secrets: BTreeMap<String, (Timestamp, SecretCheck)>,
 }
 
 /// What one failed build means and what would be done about it now.

@@ -103,7 +103,7 @@ impl CallError {
 impl Failure {
     /// By AWS's code first, as CodeBuild's model has no throttling error and all its refusals are 400; by the HTTP
     /// status only where there is no code. IAM's codes lack the word `Exception` that those of the JSON services end in.
-    fn of(code: Option<&str>, status: Option<u16>) -> Failure {
+    pub(super) fn of(code: Option<&str>, status: Option<u16>) -> Failure {
         let Some(code) = code else {
             return match status {
                 Some(429) => Failure::Throttled,

@@ -1,7 +1,9 @@
 //! How AWS is reached: one configuration for all services, with time limits, retries and a pinned behavior.
 
+pub mod calls;
 pub mod failure;
 
+use crate::edge::aws::calls::CountCalls;
 use crate::edge::build_log::BuildLog;
 use crate::edge::codebuild::CodeBuild;
 use crate::edge::iam::Iam;
@@ -36,6 +38,8 @@ pub struct Connection {
     pub retries: Retries,
     /// How long a call may take.
     pub timeouts: Timeouts,
+    /// Where calls are counted.
+    pub calls: CountCalls,
 }
 
 /// A fixed pair of keys.
@@ -101,13 +105,14 @@ impl Aws {
         }
         let config = connection.sdk_config().await;
         let region = config.region().ok_or(ConnectError::NoRegion)?.to_string();
+        let calls = &connection.calls;
         Ok(Aws {
             region,
-            codebuild: CodeBuild::new(&config),
-            build_log: BuildLog::new(&config),
-            iam: Iam::new(&config),
-            identity: Identity::new(&config),
-            secrets: Secrets::new(&config),
+            codebuild: CodeBuild::new(&config, calls),
+            build_log: BuildLog::new(&config, calls),
+            iam: Iam::new(&config, calls),
+            identity: Identity::new(&config, calls),
+            secrets: Secrets::new(&config, calls),
         })
     }
 }

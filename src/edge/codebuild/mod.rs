@@ -8,6 +8,7 @@ pub use write::{FieldWrite, ProjectText, Updated};
 
 use crate::domain::build::{Build, BuildId, Project, ProjectName};
 use crate::edge::aws::account_of;
+use crate::edge::aws::calls::CountCalls;
 use crate::edge::aws::failure::{CallError, Failure, answers_questions};
 use aws_config::SdkConfig;
 use aws_sdk_codebuild::error::{ProvideErrorMetadata, SdkError};
@@ -85,8 +86,9 @@ impl CodeBuildError {
 }
 
 impl CodeBuild {
-    pub(crate) fn new(config: &SdkConfig) -> CodeBuild {
-        CodeBuild { client: aws_sdk_codebuild::Client::new(config) }
+    pub(crate) fn new(config: &SdkConfig, calls: &CountCalls) -> CodeBuild {
+        let config = aws_sdk_codebuild::config::Builder::from(config).interceptor(calls.clone()).build();
+        CodeBuild { client: aws_sdk_codebuild::Client::from_conf(config) }
     }
 
     /// One page of the account's builds, newest first.

@@ -36,15 +36,20 @@ impl<S: tracing::Subscriber> Layer<S> for Collector {
     }
 
     fn on_event(&self, record: &tracing::Event<'_>, _: Context<'_, S>) {
-        if record.metadata().target() != TARGET {
-            return;
-        }
-        let mut json = Json(None);
-        record.record(&mut json);
-        if let Some(event) = json.0.and_then(|json| serde_json::from_str(&json).ok()) {
+        if let Some(event) = read(record) {
             self.events.lock().unwrap_or_else(PoisonError::into_inner).push(event);
         }
     }
+}
+
+/// The event that a tracing record carries, if it does.
+pub(crate) fn read(record: &tracing::Event<'_>) -> Option<Event> {
+    if record.metadata().target() != TARGET {
+        return None;
+    }
+    let mut json = Json(None);
+    record.record(&mut json);
+    serde_json::from_str(&json.0?).ok()
 }
 
 /// The one field of an event's record.

@@ -8,6 +8,7 @@ mod kind;
 mod recorded;
 
 pub use kind::{Kind, Level};
+pub(crate) use recorded::word;
 
 use crate::domain::build::{BuildId, PhaseName, ProjectName};
 use crate::domain::classify::{Cause, Login, Registry, Site};

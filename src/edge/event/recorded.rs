@@ -328,7 +328,7 @@ fn with_diagnosis(detected: &Detected, event: Event) -> Event {
 }
 
 /// The bounded word of an enum without data: its own name in the ledger.
-fn word(value: impl Serialize) -> Option<String> {
+pub(crate) fn word(value: impl Serialize) -> Option<String> {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => Some(word),
         _ => None,

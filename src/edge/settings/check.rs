@@ -2,9 +2,9 @@
 
 use super::place::KeyPath;
 use super::problems::Problems;
-use super::raw::{RawCredential, RawFreeze, RawImages, RawPolicy, RawScope, RawSettings, RawStore};
+use super::raw::{RawCredential, RawFreeze, RawImages, RawMetrics, RawPolicy, RawScope, RawSettings, RawStore};
 use super::values::{self, Wrong};
-use super::{DaemonSettings, DockerHubSettings, LedgerSettings, LedgerStore, ScopeSettings, Settings};
+use super::{DaemonSettings, DockerHubSettings, LedgerSettings, LedgerStore, MetricLines, ScopeSettings, Settings};
 use super::{images, shape};
 use crate::domain::images::KnownImages;
 use crate::domain::policy::{Credential, Freeze, Limits, Policy};
@@ -75,6 +75,10 @@ impl Check<'_> {
             lookback: lookback??,
             mode: daemon.mode?,
             http_listen: http_listen??,
+            metrics: match daemon.metrics? {
+                RawMetrics::None => MetricLines::None,
+                RawMetrics::Emf => MetricLines::Emf,
+            },
         })
     }
 

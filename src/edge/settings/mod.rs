@@ -62,8 +62,19 @@ pub struct DaemonSettings {
     pub lookback: SignedDuration,
     /// The most that any policy may do.
     pub mode: Mode,
-    /// Where `/healthz` and `/readyz` answer.
+    /// Where `/healthz`, `/readyz` and `/metrics` answer.
     pub http_listen: SocketAddr,
+    /// What is written of the metrics among the events.
+    pub metrics: MetricLines,
+}
+
+/// Metrics among the events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricLines {
+    /// None.
+    None,
+    /// CloudWatch's embedded metric format, a line or some after each tick.
+    Emf,
 }
 
 /// Where the daemon records what it does.

@@ -43,8 +43,20 @@ pub struct RawDaemon {
     pub lookback: Option<String>,
     /// The most that any policy may do.
     pub mode: Option<Mode>,
-    /// The address that `/healthz` and `/readyz` answer on.
+    /// The address that `/healthz`, `/readyz` and `/metrics` answer on.
     pub http_listen: Option<String>,
+    /// The metrics that are written among the events: none, or those of `/metrics` as CloudWatch takes them from JSON lines.
+    pub metrics: Option<RawMetrics>,
+}
+
+/// The metrics among the events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RawMetrics {
+    /// None; `/metrics` has them all.
+    None,
+    /// CloudWatch's embedded metric format.
+    Emf,
 }
 
 /// Where the daemon records what it is about to do, before it does it.

@@ -6,16 +6,17 @@
 pub mod text;
 
 use crate::edge::event;
+use crate::edge::metrics::{self, EventsAlone, Metrics};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::fmt;
 use tracing::field::{Field, Visit};
 use tracing::subscriber::SetGlobalDefaultError;
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::filter::{EnvFilter, LevelFilter, ParseError, filter_fn};
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, LevelFilter, ParseError, filter_fn};
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter};
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
 /// The targets of our own records begin with it.
@@ -50,6 +51,8 @@ pub struct Output<'a, W> {
     pub color: Color,
     /// Dates what is no event; events bring their own time.
     pub clock: fn() -> Timestamp,
+    /// Where events are counted, whether or not they are written.
+    pub metrics: Option<Metrics>,
     /// For example `std::io::stdout`.
     pub writer: W,
 }
@@ -85,10 +88,16 @@ where
         .parse(output.filter)
         .map_err(|source| BadFilter { filter: output.filter.to_string(), source })?;
     let lines = Lines { format: output.format, color: output.color, clock: output.clock };
-    let layer =
-        tracing_subscriber::fmt::layer().fmt_fields(JsonFields::new()).event_format(lines).with_writer(output.writer);
     let discreet = filter_fn(|of| *of.level() <= Level::INFO || is_ours(of.target()));
-    Ok(tracing_subscriber::registry().with(filter).with(discreet).with(layer))
+    // How much is told of what happens is no reason to leave out how much happened.
+    let counts = filter_fn(|of| of.target() == metrics::TARGET).with_max_level_hint(LevelFilter::INFO);
+    let layer = tracing_subscriber::fmt::layer()
+        .fmt_fields(JsonFields::new())
+        .event_format(lines)
+        .with_writer(output.writer)
+        .with_filter(filter.and(discreet).or(counts));
+    let counting = output.metrics.map(|metrics| metrics.layer().with_filter(EventsAlone));
+    Ok(tracing_subscriber::registry().with(layer).with(counting))
 }
 
 /// Whether a record is of our own making. What libraries say below info is dropped whatever the filter says: the SDK
@@ -123,6 +132,10 @@ where
             record.record(&mut fields);
             return self.write_event(&mut writer, &fields);
         }
+        if record.metadata().target() == metrics::TARGET {
+            record.record(&mut fields);
+            return self.write_metrics(&mut writer, &fields);
+        }
         for span in ctx.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
             let extensions = span.extensions();
             if let Some(of_span) = extensions.get::<FormattedFields<N>>()
@@ -146,6 +159,14 @@ impl Lines {
                 Ok(event) => writer.write_str(&text::render(&event, self.color)),
                 Err(_) => writeln!(writer, "{json}"),
             },
+        }
+    }
+
+    /// CloudWatch reads JSON; to a person the line says nothing.
+    fn write_metrics(&self, writer: &mut Writer<'_>, fields: &Fields) -> fmt::Result {
+        match (self.format, fields.0.get("json").and_then(Value::as_str)) {
+            (LogFormat::Json, Some(json)) => writeln!(writer, "{json}"),
+            (LogFormat::Json, None) | (LogFormat::Text, _) => Ok(()),
         }
     }
 
@@ -266,7 +287,7 @@ mod tests {
     fn written(format: LogFormat, filter: &str, color: Color, work: impl FnOnce()) -> String {
         let shared = Shared::default();
         let to = shared.clone();
-        let output = Output { format, filter, color, clock: ten_o_clock, writer: move || to.clone() };
+        let output = Output { format, filter, color, clock: ten_o_clock, metrics: None, writer: move || to.clone() };
         tracing::subscriber::with_default(subscriber(output).unwrap(), work);
         let bytes = shared.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
@@ -358,6 +379,7 @@ mod tests {
             filter: "info,,=loud",
             color: Color::Never,
             clock: ten_o_clock,
+            metrics: None,
             writer: io::sink,
         };
         let Err(error) = subscriber(output) else {
