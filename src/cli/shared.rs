@@ -147,6 +147,7 @@ pub fn entry(entry: &Entry) -> Cell {
     let plain = |text: String| Cell::new(Tone::Plain, text);
     match entry {
         Entry::Planned(plan) => plain(format!("{} planned", plan.remedy)),
+        Entry::Begun { change } => plain(format!("change {} is about to be made", change + 1)),
         Entry::InPlace { change } => plain(format!("change {} seen in place", change + 1)),
         Entry::Applied => plain("applied".to_string()),
         Entry::RetryIntended => plain("the throttled build shall be started again".to_string()),
@@ -156,7 +157,12 @@ pub fn entry(entry: &Entry) -> Cell {
         Entry::RollbackDecided { detail, .. } => Cell::new(Tone::Warn, format!("to be taken back: {detail}")),
         Entry::SetBack { owner } => Cell::new(Tone::Warn, format!("set back by a deployment of {}", owner.title())),
         Entry::Undone { change } => plain(format!("change {} seen undone", change + 1)),
+        Entry::GrantKept { by } => {
+            plain(format!("the grant is kept, because project {by} needs it; it is looked at again every hour"))
+        }
         Entry::RolledBack => Cell::new(Tone::Warn, "taken back"),
+        Entry::GrantUnneeded => plain("nothing needs the kept grant any more: it is to be taken away".to_string()),
+        Entry::GrantLeft { detail } => Cell::new(Tone::Bad, format!("the kept grant is left to people: {detail}")),
         Entry::Escalated { detail, .. } => Cell::new(Tone::Bad, format!("left to a person: {detail}")),
     }
 }

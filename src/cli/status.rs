@@ -46,7 +46,8 @@ pub fn print(frame: &Frame, book: &Book, format: Format) -> anyhow::Result<()> {
     let now = clock::now();
     let mut open = Table::new(["REMEDIATION", "PROJECT", "REMEDY", "STAGE", "SINCE"]);
     let mut waiting = Table::new(["PROJECT", "BUILD", "HELD", "UNTIL"]);
-    let (mut opened, mut held) = (0, 0);
+    let mut kept = Table::new(["GRANT KEPT ON ROLE", "NEEDED BY", "SINCE", "OF"]);
+    let (mut opened, mut held, mut grants) = (0, 0, 0);
     for scope in book.scopes() {
         let history = book.history(&scope);
         for (id, remediation) in history.open() {
@@ -62,6 +63,17 @@ pub fn print(frame: &Frame, book: &Book, format: Format) -> anyhow::Result<()> {
             let project = plan.project.to_string();
             let cells = [id.to_string(), project, plan.remedy.to_string(), stage.to_string(), since];
             open.row(cells.map(Cell::from));
+        }
+        for (id, remediation, grant) in history.kept_grants() {
+            grants += 1;
+            let role = remediation.plan().role.to_string();
+            if format == Format::Json {
+                let line = json!({ "scope": scope, "remediation_id": id, "role": role, "grant": "kept",
+                    "needed_by": grant.by, "since": grant.since });
+                writeln!(out, "{line}")?;
+            }
+            let by = grant.by.to_string();
+            kept.row([role, by, output::ago(grant.since, now), id.to_string()].map(Cell::from));
         }
         let mut pending = history.pending();
         pending.sort_by_key(|pending| (pending.detected.build.project(), pending.detected.number));
@@ -92,6 +104,10 @@ pub fn print(frame: &Frame, book: &Book, format: Format) -> anyhow::Result<()> {
     }
     if held > 0 {
         write!(out, "\n{}", waiting.render())?;
+    }
+    if grants > 0 {
+        write!(out, "\n{}", kept.render())?;
+        writeln!(out, "A daemon looks at them again every hour, and takes away what nothing needs any more.")?;
     }
     for (scope, credential) in to_reset(book) {
         let secret = frame.settings()?.credential(&credential).map_or("NAME", |credential| credential.secret.as_str());

@@ -155,6 +155,8 @@ pub struct History {
     failed_roles: BTreeSet<(RoleName, SecretArn, ProjectName)>,
     /// Grants that are there, if they are, through us.
     granted: BTreeSet<(RoleName, String)>,
+    /// Those of them that a rollback left, as something else needed them, and the last remediation that did.
+    kept: BTreeMap<(RoleName, String), RemediationId>,
     /// What was proposed last for each project, and because of which build.
     proposed: BTreeMap<ProjectName, Vec<(BuildId, Proposal)>>,
     /// Credentials whose password people were told to reset.
@@ -255,6 +257,10 @@ impl History {
             {
                 self.granted.insert((role.clone(), policy.to_string()));
             }
+            if let Some((role, policy)) = plan.grant() {
+                // From now on it is this one's, whatever becomes of it.
+                self.kept.remove(&(role.clone(), policy.to_string()));
+            }
             self.newest.insert((plan.project.clone(), plan.remedy), id.clone());
             self.remediations.insert(id.clone(), Remediation::begin((**plan).clone(), at));
             return Ok(());
@@ -264,10 +270,23 @@ impl History {
         };
         remediation.apply(entry, at).map_err(|error| BrokenHistory { detail: format!("remediation {id}: {error}") })?;
         let plan = remediation.plan();
-        if let Entry::Undone { change } = entry
-            && let Some(Change::Grant { role, policy, .. }) = plan.changes.get(*change)
-        {
-            self.granted.remove(&(role.clone(), policy.clone()));
+        if let Some((role, policy)) = plan.grant() {
+            let grant = (role.clone(), policy.to_string());
+            let is_gone = |change: &usize| matches!(plan.changes.get(*change), Some(Change::Grant { .. }));
+            match entry {
+                Entry::Undone { change } if is_gone(change) => {
+                    self.granted.remove(&grant);
+                    self.kept.remove(&grant);
+                }
+                Entry::GrantLeft { .. } => {
+                    self.granted.remove(&grant);
+                    self.kept.remove(&grant);
+                }
+                Entry::RolledBack if remediation.kept_grant().is_some() && self.granted.contains(&grant) => {
+                    self.kept.insert(grant, id.clone());
+                }
+                _ => (),
+            }
         }
         if let Entry::SetBack { .. } = entry {
             let key = (plan.project.clone(), plan.remedy);

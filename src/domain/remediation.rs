@@ -10,6 +10,8 @@
 //! - The grant settles before the project names the secret, and goes only after the project has let go of it.
 //! - What is at *neither* is never written.
 //! - A change counts as made when it was seen in place, never because a call returned well.
+//! - A change to the project counts as ours only if the ledger says that we were about to make it: what people set to the
+//!   same value before that is theirs, and stays.
 //!
 //! # Assumptions
 //! - One writer at a time: the ledger's sequence number refuses an entry decided on an older history.
@@ -17,9 +19,10 @@
 //! - While a process runs, its clock does not jump forward by as much as `settle`. Over a restart it may.
 
 mod drift;
+mod leftover;
 mod step;
 
-use crate::domain::build::{BuildId, Project};
+use crate::domain::build::{BuildId, Project, ProjectName};
 use crate::domain::change::GrantSeen;
 use crate::domain::patch::Owner;
 use crate::domain::plan::{Approval, Plan};
@@ -28,6 +31,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+
+pub use leftover::{KEPT_LOOK, Kept};
 
 /// Why a remediation is taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -77,6 +82,12 @@ pub enum EscalationReason {
 pub enum Entry {
     /// The intent, before anything is changed.
     Planned(Box<Plan>),
+    /// Change number `change`, which is one of the project, is about to be written for the first time. What is there
+    /// before that is not ours, whatever its value.
+    Begun {
+        /// Counted from 0.
+        change: usize,
+    },
     /// Change number `change` was seen in place.
     InPlace {
         /// Counted from 0.
@@ -120,8 +131,20 @@ pub enum Entry {
         /// Counted from 0.
         change: usize,
     },
+    /// The grant stays, as something live needs it. It is looked at again, also after the rollback.
+    GrantKept {
+        /// The project that needs it.
+        by: ProjectName,
+    },
     /// All of it was taken back, but for a grant that others use.
     RolledBack,
+    /// Nothing needs the kept grant any more: it is about to be taken away.
+    GrantUnneeded,
+    /// The kept grant is left to people for good.
+    GrantLeft {
+        /// Why, in a sentence.
+        detail: String,
+    },
     /// A person must look; we do not touch it again.
     Escalated {
         /// Why.
@@ -161,25 +184,27 @@ pub struct Seen {
     /// Since when this process has been looking, by the clock that says what time it is now. What settled before that
     /// settles again: the clock may have jumped while no process ran.
     pub since: Timestamp,
+    /// Whether this process has read all builds at least once: what proves a remedy may have run while none did.
+    pub builds_read: bool,
     /// The project, or none if it is gone.
     pub project: Option<Project>,
     /// The grant.
     pub grant: GrantSeen,
-    /// Whether anything live still needs the grant. Only asked while rolling back.
+    /// Whether anything live still needs the grant. Only asked while rolling back, and of a grant that was kept.
     pub grant_use: GrantUse,
     /// Of finished builds of the project, oldest first.
     pub verdicts: Vec<(BuildId, Verdict)>,
 }
 
 /// Whether a grant may go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GrantUse {
     /// Not asked, as it does not matter now.
     NotAsked,
     /// No live project of the role names the secret, and no other remediation relies on the grant.
     Free,
-    /// Somebody needs it.
-    Needed,
+    /// This project needs it.
+    Needed(ProjectName),
 }
 
 /// The one thing to do next.
@@ -243,6 +268,10 @@ pub struct Remediation {
     in_place: Vec<Option<Timestamp>>,
     /// When each change was first seen undone.
     undone: Vec<Option<Timestamp>>,
+    /// Since when each change may have been written.
+    begun: Vec<Option<Timestamp>>,
+    /// The grant that stays for others.
+    kept: Option<Kept>,
     retry: RetryState,
     applied: Option<Timestamp>,
     /// Why it is taken back.
@@ -262,6 +291,8 @@ impl Remediation {
             stage_since: at,
             in_place: vec![None; changes],
             undone: vec![None; changes],
+            begun: vec![None; changes],
+            kept: None,
             retry: RetryState::NotAsked,
             applied: None,
             rollback: None,
@@ -289,8 +320,16 @@ impl Remediation {
         }
         match entry {
             Entry::Planned(_) => (),
+            Entry::Begun { change } => *slot(&mut self.begun, *change)? = Some(at),
             Entry::InPlace { change } => *slot(&mut self.in_place, *change)? = Some(at),
             Entry::Undone { change } => *slot(&mut self.undone, *change)? = Some(at),
+            Entry::GrantKept { by } => self.kept = Some(Kept { by: by.clone(), since: at, unneeded: None }),
+            Entry::GrantUnneeded => {
+                if let Some(kept) = &mut self.kept {
+                    kept.unneeded = Some(at);
+                }
+            }
+            Entry::GrantLeft { .. } => self.kept = None,
             Entry::Applied => {
                 self.enter(Stage::Applied, at);
                 self.applied = Some(at);
@@ -302,13 +341,12 @@ impl Remediation {
                 self.enter(Stage::RollingBack, at);
                 self.rollback = Some(*reason);
                 self.because_of = Some(detail.clone());
-                // Each decision goes through all changes: what was undone before may have come back since.
-                self.undone.fill(None);
+                self.go_through_all();
             }
             Entry::SetBack { owner } => {
                 self.enter(Stage::RollingBack, at);
                 self.because_of = Some(format!("a deployment by {} set it back", owner.title()));
-                self.undone.fill(None);
+                self.go_through_all();
             }
             Entry::RolledBack => self.enter(Stage::Closed(Outcome::RolledBack), at),
             Entry::Escalated { detail, .. } => {
@@ -322,20 +360,23 @@ impl Remediation {
     /// Whether an entry can come next: the fold refuses what no run of the daemon writes.
     fn may_follow(&self, entry: &Entry) -> bool {
         match (self.stage, entry) {
-            (_, Entry::Planned(_)) | (Stage::Closed(Outcome::RolledBack), _) => false,
+            (_, Entry::Planned(_)) => false,
+            // Nothing follows a rollback but what becomes of the grant that it left.
+            (Stage::Closed(Outcome::RolledBack), entry) => self.may_follow_for_grant(entry),
             // A person may take back what was proven or escalated.
             (_, Entry::RollbackDecided { .. }) => true,
             (Stage::Closed(outcome), Entry::SetBack { .. }) => outcome == Outcome::Verified,
             (Stage::Closed(_), _) => false,
             (Stage::Planned | Stage::Applied, Entry::SetBack { .. }) => true,
             (Stage::Planned, Entry::Applied) => self.in_place.iter().all(Option::is_some),
-            (Stage::Planned, Entry::InPlace { .. } | Entry::Escalated { .. }) => true,
+            (Stage::Planned, Entry::Begun { .. } | Entry::InPlace { .. } | Entry::Escalated { .. }) => true,
             (Stage::Applied, Entry::RetryIntended) => self.retry == RetryState::NotAsked,
             (Stage::Applied, Entry::Retried { .. } | Entry::RetryRefused { .. }) => {
                 matches!(self.retry, RetryState::Intended(_))
             }
             (Stage::Applied, Entry::Verified { .. } | Entry::Escalated { .. }) => true,
-            (Stage::RollingBack, Entry::Undone { .. } | Entry::RolledBack | Entry::Escalated { .. }) => true,
+            (Stage::RollingBack, Entry::Undone { .. } | Entry::GrantKept { .. }) => true,
+            (Stage::RollingBack, Entry::RolledBack | Entry::Escalated { .. }) => true,
             (Stage::Planned | Stage::Applied | Stage::RollingBack, _) => false,
         }
     }
@@ -374,6 +415,8 @@ impl Remediation {
     pub fn is_asked_for(&self) -> bool {
         match self.stage {
             Stage::RollingBack => self.rollback == Some(RollbackReason::Operator),
+            // What is left of it is taken back in the course of time, as the mode allows.
+            Stage::Closed(Outcome::RolledBack) => false,
             Stage::Planned | Stage::Applied | Stage::Closed(_) => self.plan.by == Approval::Person,
         }
     }
@@ -381,6 +424,12 @@ impl Remediation {
     /// Whether there is anything left to do.
     pub fn is_open(&self) -> bool {
         !matches!(self.stage, Stage::Closed(_))
+    }
+
+    /// Each decision goes through all changes: what was undone before may have come back since.
+    fn go_through_all(&mut self) {
+        self.undone.fill(None);
+        self.kept = None;
     }
 
     fn enter(&mut self, stage: Stage, at: Timestamp) {
@@ -421,6 +470,7 @@ impl Entry {
     pub fn word(&self) -> &'static str {
         match self {
             Entry::Planned(_) => "planned",
+            Entry::Begun { .. } => "begun",
             Entry::InPlace { .. } => "in_place",
             Entry::Applied => "applied",
             Entry::RetryIntended => "retry_intended",
@@ -430,7 +480,10 @@ impl Entry {
             Entry::RollbackDecided { .. } => "rollback_decided",
             Entry::SetBack { .. } => "set_back",
             Entry::Undone { .. } => "undone",
+            Entry::GrantKept { .. } => "grant_kept",
             Entry::RolledBack => "rolled_back",
+            Entry::GrantUnneeded => "grant_unneeded",
+            Entry::GrantLeft { .. } => "grant_left",
             Entry::Escalated { .. } => "escalated",
         }
     }

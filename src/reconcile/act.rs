@@ -8,7 +8,7 @@ use crate::domain::history::Fact;
 use crate::domain::plan::{Plan, RemediationId};
 use crate::domain::policy::{self, Mode};
 use crate::domain::remediation::{
-    Direction, Entry, EscalationReason, GrantUse, Remediation, RollbackReason, Seen, Stage, Step,
+    Direction, Entry, EscalationReason, GrantUse, Outcome, Remediation, RollbackReason, Seen, Stage, Step,
 };
 use crate::domain::{retry, verdict};
 use crate::edge::clock::Clock;
@@ -17,6 +17,7 @@ use crate::edge::event;
 use crate::edge::iam::{PolicyRead, PolicyWrite};
 use crate::reconcile::{Book, BookError, Failure, Kind, Reconciler};
 use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
 
 /// Steps of one remediation in one tick; more would mean that two steps undo each other.
 const STEPS: usize = 24;
@@ -62,8 +63,10 @@ impl Reconciler {
 
     /// Advances every open remediation that is worth a look.
     pub(super) async fn advance_all(&mut self, book: &mut Book, clock: &Clock) -> Result<(), BookError> {
-        let open: Vec<RemediationId> = book.history(&self.scope).open().map(|(id, _)| id.clone()).collect();
-        self.next_look.retain(|id, _| open.contains(id));
+        let history = book.history(&self.scope);
+        let open: Vec<RemediationId> = history.open().map(|(id, _)| id.clone()).collect();
+        let kept: BTreeSet<&RemediationId> = history.kept_grants().map(|(id, _, _)| id).collect();
+        self.next_look.retain(|id, _| open.contains(id) || kept.contains(id));
         for id in open {
             if self.next_look.get(&id).is_some_and(|at| *at > clock.now()) {
                 continue;
@@ -74,7 +77,12 @@ impl Reconciler {
     }
 
     /// Advances one remediation until it has to wait.
-    async fn advance(&mut self, book: &mut Book, id: &RemediationId, clock: &Clock) -> Result<(), BookError> {
+    pub(super) async fn advance(
+        &mut self,
+        book: &mut Book,
+        id: &RemediationId,
+        clock: &Clock,
+    ) -> Result<(), BookError> {
         let mut written = None;
         for _ in 0..STEPS {
             if self.stop.is_cancelled() {
@@ -138,7 +146,8 @@ impl Reconciler {
             }
             Step::Wait { until } => {
                 let drift = now.saturating_add(DRIFT_LOOK).unwrap_or(Timestamp::MAX);
-                self.next_look.insert(id.clone(), until.min(drift));
+                let until = if remediation.is_open() { until.min(drift) } else { until };
+                self.next_look.insert(id.clone(), until);
                 Ok(Turn::Rest)
             }
             Step::Done => Ok(Turn::Rest),
@@ -167,25 +176,12 @@ impl Reconciler {
             },
         };
         let grant_use = match remediation.stage() {
-            Stage::RollingBack => self.grant_use(book, plan).await?,
+            Stage::RollingBack | Stage::Closed(Outcome::RolledBack) => self.grant_use(book, plan).await?,
             Stage::Planned | Stage::Applied | Stage::Closed(_) => GrantUse::NotAsked,
         };
         let verdicts = self.verdicts.get(&plan.id).cloned().unwrap_or_default();
         let since = self.since.unwrap_or(Timestamp::MIN);
-        Ok(Seen { since, project, grant, grant_use, verdicts })
-    }
-
-    /// Whether anything still needs the grant: asked of the live projects, not of our records alone.
-    async fn grant_use(&self, book: &Book, plan: &Plan) -> Result<GrantUse, Failure> {
-        let Some((role, policy)) = plan.grant() else { return Ok(GrantUse::Free) };
-        if book.history(&self.scope).grant_relied_on(role, policy, &plan.id) {
-            return Ok(GrantUse::Needed);
-        }
-        let names = self.aws.codebuild.list_projects().await?;
-        let projects = self.aws.codebuild.projects(&names).await?;
-        let Some(secret) = &plan.secret else { return Ok(GrantUse::Free) };
-        let needs = |project: &Project| project.role().as_ref() == Some(role) && project.names_secret(secret);
-        Ok(if projects.iter().any(needs) { GrantUse::Needed } else { GrantUse::Free })
+        Ok(Seen { since, builds_read: self.builds_read, project, grant, grant_use, verdicts })
     }
 
     /// Writes one change or its undo, if the resource is still as the step found it and nobody has written to the ledger.
@@ -364,6 +360,7 @@ fn given_up(stage: Stage, failure: &Failure, resource: &Change) -> Entry {
                 if failure.kind == Kind::Denied { RollbackReason::WriteDenied } else { RollbackReason::WriteRejected };
             Entry::RollbackDecided { reason, detail, by: None }
         }
+        Stage::Closed(Outcome::RolledBack) => Entry::GrantLeft { detail },
         Stage::RollingBack | Stage::Closed(_) => Entry::Escalated { reason: EscalationReason::RollbackRefused, detail },
     }
 }

@@ -11,6 +11,7 @@ mod coverage;
 mod daemon;
 mod drift;
 mod failure;
+mod grant;
 mod look;
 mod survey;
 mod think;
@@ -67,6 +68,8 @@ pub struct Reconciler {
     next_look: BTreeMap<RemediationId, Timestamp>,
     /// When this process first looked.
     since: Option<Timestamp>,
+    /// Whether this process has read all builds that there were at one time.
+    builds_read: bool,
     /// When proven remedies were last held against their projects.
     looked_for_drift: Option<Timestamp>,
     /// Reads that are good for a while.
@@ -140,6 +143,7 @@ impl Reconciler {
             verdicts: BTreeMap::new(),
             next_look: BTreeMap::new(),
             since: None,
+            builds_read: false,
             looked_for_drift: None,
             known: think::Known::default(),
             said: BTreeSet::new(),
@@ -185,10 +189,13 @@ impl Reconciler {
         book.catch_up().await?;
         book.forget_before(&self.scope, self.watch.horizon(self.rules.lookback, now));
         self.advance_all(book, clock).await?;
+        let unread = self.tick.incomplete.len();
         self.look(book, now).await?;
+        self.builds_read |= self.tick.incomplete.len() == unread;
         self.look_for_drift(book, now).await?;
         self.decide_pending(book, now).await?;
         self.advance_all(book, clock).await?;
+        self.look_at_kept_grants(book, clock).await?;
         self.advise_reset(book, now).await?;
         self.drop_verdicts(book, now);
         if self.watch != self.saved {

@@ -54,6 +54,11 @@ impl Scenario {
         self == Scenario::Rivals || self.only().is_some()
     }
 
+    /// Whether hours may pass before a killed daemon is started again.
+    pub(super) fn has_gaps(self) -> bool {
+        matches!(self, Scenario::Mixed | Scenario::Faults)
+    }
+
     /// How many instances act at once.
     pub(super) fn instances(self) -> usize {
         if self == Scenario::Rivals { 2 } else { 1 }

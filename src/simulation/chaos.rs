@@ -5,8 +5,9 @@ use super::instance::{Birth, Instance, Said, State};
 use super::mistake::{Mistake, Mistaken};
 use super::people::People;
 use super::{Outcome, Run, ending, watchman};
+use crate::domain::change::Change;
 use crate::domain::history::Fact;
-use crate::domain::remediation::{self, Entry, RollbackReason, Stage};
+use crate::domain::remediation::{self, Entry, Remediation, RollbackReason, Stage};
 use crate::edge::event::Event;
 use crate::edge::ledger::Ledger;
 use crate::edge::settings::{Settings, Sources};
@@ -23,6 +24,9 @@ const STORM: SignedDuration = SignedDuration::from_mins(40);
 
 /// How long a call of a killed daemon may still be on its way.
 const FLIGHT: SignedDuration = SignedDuration::from_secs(5);
+
+/// How long no daemon may run, in seconds.
+const AWAY: i64 = 5 * 3_600;
 
 /// A run in progress.
 pub(super) struct Chaos<'r> {
@@ -43,6 +47,8 @@ pub(super) struct Chaos<'r> {
     pub(super) turn: u64,
     /// How far the machine's clock is from the account's, in seconds: a restart does not mend it.
     skew: i64,
+    /// How long no daemon ran on purpose, which is no part of the storm.
+    away: SignedDuration,
     calm: bool,
     started: usize,
     pub(super) outcome: Outcome,
@@ -77,6 +83,7 @@ impl<'r> Chaos<'r> {
             told: Vec::new(),
             turn: 0,
             skew: 0,
+            away: SignedDuration::ZERO,
             calm: false,
             started: 0,
             outcome: Outcome::default(),
@@ -112,7 +119,7 @@ impl<'r> Chaos<'r> {
 
     async fn storm(&mut self) -> anyhow::Result<()> {
         let end = self.sim.now() + STORM;
-        while self.sim.now() < end && self.outcome.held() {
+        while self.sim.now() < end + self.away && self.outcome.held() {
             self.turn += 1;
             self.happen().await?;
         }
@@ -291,6 +298,9 @@ impl<'r> Chaos<'r> {
     /// Starts a daemon that is killed as soon as the ledger has this entry.
     pub(super) async fn start_until(&mut self, entry: Option<u64>) -> anyhow::Result<()> {
         self.started += 1;
+        if self.started > 1 && !self.calm && self.run.scenario.has_gaps() && self.rng.u8(0..8) == 0 {
+            self.nobody_watches();
+        }
         let name = format!("daemon-{}", self.started);
         // Without the lease two can act at once.
         let access = if self.run.scenario.lease_fails() && !self.calm { Access::Append } else { Access::Write };
@@ -347,6 +357,18 @@ impl<'r> Chaos<'r> {
         }
     }
 
+    /// No daemon runs for hours, and developers go on.
+    fn nobody_watches(&mut self) {
+        let hours = SignedDuration::from_secs(self.rng.i64(600..=AWAY));
+        self.note(&format!("nobody watches for {} minutes", hours.as_mins()));
+        self.count("hours without a daemon");
+        self.push();
+        self.pass(hours / 2);
+        self.push();
+        self.pass(hours / 2);
+        self.away += hours;
+    }
+
     fn push(&mut self) {
         let project = PROJECTS[self.rng.usize(0..PROJECTS.len())];
         if !self.sim.project_json(project).is_null() {
@@ -372,11 +394,19 @@ impl<'r> Chaos<'r> {
         }
     }
 
-    /// The projects that something of ours may still be taken back from, be it proven or given to a person.
+    /// The projects that something of ours may still be taken back from, be it proven or given to a person, and those
+    /// that a look under way may find ready to be written to.
     pub(super) async fn busy(&self) -> anyhow::Result<BTreeSet<String>> {
         let rolled_back = Stage::Closed(remediation::Outcome::RolledBack);
+        let looking = self.instances.iter().any(|instance| matches!(instance.state, State::At(_)));
+        let may_be_ours = |r: &Remediation| {
+            let changes =
+                (0..r.plan().changes.len()).filter(|n| matches!(r.plan().changes[*n], Change::Project { .. }));
+            let has_begun = changes.into_iter().any(|n| r.has_begun(n));
+            r.stage() != rolled_back && (has_begun || looking && r.stage() == Stage::Planned)
+        };
         let history = ending::history(&self.ledger()).await?;
-        let busy = history.remediations().filter(|(_, r)| r.stage() != rolled_back);
+        let busy = history.remediations().filter(|(_, r)| may_be_ours(r));
         Ok(busy.map(|(_, r)| r.plan().project.as_str().to_string()).collect())
     }
 

@@ -4,7 +4,7 @@ use super::cast::{GRANT, PROJECTS};
 use super::chaos::Chaos;
 use super::{told, watchman};
 use crate::domain::history::{Fact, History};
-use crate::domain::remediation::{Entry, Outcome, Stage};
+use crate::domain::remediation::{Entry, KEPT_LOOK, Outcome, Stage};
 use crate::edge::event::Place;
 use crate::edge::ledger::Ledger;
 use anyhow::Context as _;
@@ -203,6 +203,9 @@ async fn taken_back(chaos: &mut Chaos<'_>) -> anyhow::Result<()> {
             chaos.decide_rollback(id).await?;
         }
         to_rest(chaos, "the rollback").await?;
+        // A grant that one of them left, because something else needed it, is looked at again.
+        chaos.pass(KEPT_LOOK);
+        to_rest(chaos, "the look at kept grants").await?;
     }
     for (_, remediation) in history(&chaos.ledger()).await?.remediations() {
         match remediation.stage() {

@@ -17,6 +17,8 @@ pub(super) enum Edit {
     Deployment,
     /// Our grant is deleted from the role.
     GrantDeleted,
+    /// Our grant gets other words, and is theirs from then on.
+    GrantChanged,
     /// Another inline policy comes to the role.
     OtherPolicy,
     /// The project gets the tag that stops the daemon.
@@ -28,7 +30,7 @@ pub(super) enum Edit {
     Adopted,
 }
 
-pub(super) const EDITS: [(Edit, u32); 13] = [
+pub(super) const EDITS: [(Edit, u32); 14] = [
     (Edit::Description, 10),
     (Edit::Timeout, 5),
     (Edit::Variable, 10),
@@ -36,6 +38,7 @@ pub(super) const EDITS: [(Edit, u32); 13] = [
     (Edit::Image, 6),
     (Edit::Deployment, 12),
     (Edit::GrantDeleted, 6),
+    (Edit::GrantChanged, 1),
     (Edit::OtherPolicy, 6),
     (Edit::StopTag, 4),
     (Edit::StopTagGone, 8),
@@ -156,7 +159,19 @@ impl People {
             Edit::GrantDeleted => {
                 let there = sim.role_policy(role, GRANT).is_some();
                 sim.delete_role_policy(role, GRANT);
+                if let Some(policies) = self.shadow["roles"][role].as_object_mut() {
+                    policies.shift_remove(GRANT);
+                }
                 there
+            }
+            Edit::GrantChanged => {
+                if sim.role_policy(role, GRANT).is_none() {
+                    return false;
+                }
+                let text = format!(r#"{{"Version":"2012-10-17","Statement":[],"Id":"edited {n}"}}"#);
+                sim.put_role_policy(role, GRANT, text.as_str());
+                self.shadow["roles"][role][GRANT] = json!(text);
+                true
             }
             Edit::OtherPolicy => {
                 let name = format!("more-{n}");

@@ -435,3 +435,54 @@ async fn a_clock_that_jumps_over_a_restart_does_not_shorten_the_settling() {
     assert_eq!(world.writes()[1], "UpdateProject web", "15 seconds after the restart");
     assert!(world.sim.builds_see_policy("codebuild-web", GRANT));
 }
+
+/// The grant settles, our write of the project is still to come, and its owner sets the very same.
+#[tokio::test]
+async fn what_a_person_sets_to_the_same_value_before_us_is_theirs() {
+    let world = World::new().policy("retry = \"never\"");
+    world.image_project("web", "node:22");
+    let before = world.sim.snapshot();
+    world.sim.run_build("web");
+    let mut daemon = world.daemon().await;
+    world.tick(&mut daemon).await;
+    let secret = world.sim.account(|account| account.secret("dockerhub").arn());
+    world.sim.edit_project("web", |json| {
+        json["environment"]["registryCredential"] =
+            json!({"credential": secret, "credentialProvider": "SECRETS_MANAGER"});
+        json["environment"]["imagePullCredentialsType"] = json!("SERVICE_ROLE");
+    });
+    let theirs = world.environment("web");
+    world.sim.forget_calls();
+    let _listening = world.collector.install();
+    world.play(&mut daemon, SignedDuration::from_mins(10)).await;
+    insta::assert_snapshot!(world.story(), @"
+    RollbackDecided web registry_credential project_changed
+    GrantKept web registry_credential grant_needed by web
+    RemediationRolledBack web registry_credential
+    ");
+    assert_eq!(world.environment("web"), theirs);
+    assert_eq!(world.writes(), Vec::<String>::new());
+    assert!(world.sim.role_policy("codebuild-web", GRANT).is_some(), "their builds read the secret through it");
+
+    // They think better of it: then nothing needs the grant any more.
+    let environment = before["projects"]["web"]["environment"].clone();
+    world.sim.edit_project("web", |json| json["environment"] = environment);
+    world.play(&mut daemon, SignedDuration::from_mins(70)).await;
+    assert_eq!(world.sim.snapshot(), before);
+}
+
+#[tokio::test]
+async fn a_build_that_proved_a_remedy_while_no_daemon_ran_counts() {
+    let world = World::new().policy("retry = \"never\"\nverify_within = \"1h\"");
+    world.image_project("web", "node:22");
+    world.sim.run_build("web");
+    let mut daemon = world.daemon().await;
+    world.play(&mut daemon, SignedDuration::from_mins(1)).await;
+    assert_eq!(world.stages().await, ["web: applied"]);
+    world.kill(daemon);
+    world.sim.run_build("web");
+    world.sim.advance(SignedDuration::from_hours(3));
+    let mut daemon = world.daemon().await;
+    world.rest(&mut daemon).await;
+    assert_eq!(world.stages().await, ["web: verified"]);
+}

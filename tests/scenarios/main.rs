@@ -9,6 +9,7 @@ mod auth_variable;
 mod cured;
 mod drift;
 mod for_owner;
+mod kept;
 mod kinds;
 mod left_alone;
 mod long_ago;

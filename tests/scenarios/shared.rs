@@ -68,6 +68,7 @@ async fn the_grant_stays_until_the_last_project_that_needs_it_is_rolled_back() {
     assert_eq!(world.sim.snapshot(), before, "as if nothing had ever been done");
     insta::assert_snapshot!(world.story(), @"
     RollbackDecided one registry_credential operator by operator
+    GrantKept one registry_credential grant_needed by two
     RemediationRolledBack one registry_credential
     RollbackDecided two registry_credential operator by operator
     RemediationRolledBack two registry_credential

@@ -132,6 +132,7 @@ pub fn story() -> Vec<Record> {
     facts.extend(left_to_people());
     facts.extend(not_remediated());
     facts.extend(set_back());
+    facts.extend(kept());
     records(facts)
 }
 
@@ -192,6 +193,34 @@ pub fn taken_back() -> Vec<(Timestamp, Fact)> {
             ),
         ),
     ]);
+    facts
+}
+
+/// `lib` and `kit` are taken back, but for grants that others need: the one goes later, the other is changed by someone.
+pub fn kept() -> Vec<(Timestamp, Fact)> {
+    let mut facts = Vec::new();
+    let left = Entry::GrantLeft {
+        detail: "inline policy `unthrottled-dockerhub` of role `codebuild-kit` was changed by someone else, so it is theirs now"
+            .to_string(),
+    };
+    for (name, minute, ends) in
+        [("lib", 30, vec![Entry::GrantUnneeded, Entry::Undone { change: 0 }]), ("kit", 40, vec![left])]
+    {
+        let plan = plan(name, 5, Remedy::RegistryCredential);
+        let id = plan.id.clone();
+        let because = "our change to the project was taken out by someone".to_string();
+        let mut entries = vec![
+            Entry::Planned(Box::new(plan)),
+            Entry::InPlace { change: 0 },
+            Entry::Begun { change: 1 },
+            Entry::RollbackDecided { reason: RollbackReason::TakenOut, detail: because, by: None },
+            Entry::GrantKept { by: ProjectName::new("hand") },
+            Entry::RolledBack,
+        ];
+        entries.extend(ends);
+        let entry = |(second, entry)| (at(&format!("14:{minute}:{second:02}")), of(&id, entry));
+        facts.extend((1..).zip(entries).map(entry));
+    }
     facts
 }
 

@@ -5,7 +5,7 @@ use crate::domain::build::{BuildId, ProjectName, RoleName, SecretArn};
 use crate::domain::decide::{HoldReason, Judgement};
 use crate::domain::plan::RemediationId;
 use crate::domain::policy::Remedy;
-use crate::domain::remediation::{Outcome, Remediation, Stage};
+use crate::domain::remediation::{Kept, Outcome, Remediation, Stage};
 use jiff::{SignedDuration, Timestamp};
 
 impl History {
@@ -91,12 +91,27 @@ impl History {
         self.remediations.values().filter(move |r| &r.plan().role == role && r.plan().secret.as_ref() == Some(secret))
     }
 
-    /// Whether another remediation that is not being taken back relies on this grant.
-    pub fn grant_relied_on(&self, role: &RoleName, policy: &str, except: &RemediationId) -> bool {
-        self.remediations.iter().any(|(id, r)| {
+    /// The project of another remediation that is not being taken back and relies on this grant.
+    pub fn grant_relied_on(&self, role: &RoleName, policy: &str, except: &RemediationId) -> Option<&ProjectName> {
+        let relies = |id: &RemediationId, r: &Remediation| {
             let live = matches!(r.stage(), Stage::Planned | Stage::Applied);
             id != except && live && r.plan().grant() == Some((role, policy))
-        })
+        };
+        self.remediations.iter().find(|(id, r)| relies(id, r)).map(|(_, r)| &r.plan().project)
+    }
+
+    /// Remediations whose rollback left a grant that something else needed, one a grant. While another remediation of the
+    /// grant is under way, it is that one's.
+    pub fn kept_grants(&self) -> impl Iterator<Item = (&RemediationId, &Remediation, &Kept)> {
+        let kept = self.kept.values().filter_map(|id| {
+            let remediation = self.remediations.get(id)?;
+            Some((id, remediation, remediation.kept_grant()?))
+        });
+        kept.filter(|(_, kept, _)| !self.open().any(|(_, open)| open.plan().grant() == kept.plan().grant()))
+    }
+
+    pub(super) fn keeps_grant(&self, id: &RemediationId) -> bool {
+        self.kept.values().any(|keeper| keeper == id)
     }
 
     /// Whether the grant on the role, if it is there, was made by us: some remediation planned it where there was none,

@@ -2,7 +2,8 @@
 //!
 //! # Guarantees
 //! What decisions ask is answered as if nothing had been let go: a remediation that is over leaves what it counts for as
-//! an attempt and as a proof, and stays whole as long as its remedy is in place or it may still be asked about.
+//! an attempt and as a proof, and stays whole as long as its remedy is in place, its grant is kept, or it may still be
+//! asked about.
 //!
 //! What stays is bounded by the number of projects, roles and remedies, by the builds that are listed within the time
 //! that is looked back, and by the remediations that the limits allow in that time.
@@ -53,7 +54,8 @@ impl History {
         let Ok(limit) = since.checked_sub(REMEMBERED) else { return };
         self.known.retain(|_, at| *at >= limit);
         let over = |id: &RemediationId, r: &Remediation| {
-            matches!(r.stage(), Stage::Closed(_)) && r.stage_since() < limit && !self.is_in_place(id, r)
+            let is_needed = self.is_in_place(id, r) || self.keeps_grant(id);
+            matches!(r.stage(), Stage::Closed(_)) && r.stage_since() < limit && !is_needed
         };
         let gone = self.remediations.iter().filter(|(id, r)| over(id, r));
         let gone: Vec<RemediationId> = gone.map(|(id, _)| id.clone()).collect();
@@ -81,7 +83,13 @@ impl History {
             remediations: self.remediations.len(),
             pending: self.pending.len(),
             known: self.known.len(),
-            remembered: of_projects + proposed + counted + self.newest.len() + self.granted.len() + self.advised.len(),
+            remembered: of_projects
+                + proposed
+                + counted
+                + self.newest.len()
+                + self.granted.len()
+                + self.kept.len()
+                + self.advised.len(),
         }
     }
 

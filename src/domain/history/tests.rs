@@ -80,6 +80,14 @@ fn every_fact() -> Vec<Fact> {
             },
         },
         Fact::Judged { build: id("lib:11"), judgement: Judgement::Superseded { by: id("lib:12") } },
+        of_remediation("kit:5", Entry::Planned(Box::new(plan("kit:5")))),
+        of_remediation("kit:5", Entry::InPlace { change: 0 }),
+        of_remediation("kit:5", Entry::Begun { change: 1 }),
+        of_remediation("kit:5", rollback(RollbackReason::ProjectChanged)),
+        of_remediation("kit:5", Entry::GrantKept { by: ProjectName::new("lib") }),
+        of_remediation("kit:5", Entry::RolledBack),
+        of_remediation("kit:5", Entry::GrantUnneeded),
+        of_remediation("kit:5", Entry::GrantLeft { detail: "it was changed by someone else".to_string() }),
     ]
 }
 
@@ -108,6 +116,10 @@ fn kind(fact: &Fact) -> usize {
             Entry::RolledBack => 17,
             Entry::Escalated { .. } => 18,
             Entry::SetBack { .. } => 22,
+            Entry::Begun { .. } => 25,
+            Entry::GrantKept { .. } => 26,
+            Entry::GrantUnneeded => 27,
+            Entry::GrantLeft { .. } => 28,
         },
         Fact::Judged { judgement: Judgement::ForOwner { .. }, .. } => 20,
         Fact::Judged { judgement: Judgement::Repeated { .. }, .. } => 21,
@@ -121,7 +133,7 @@ fn a_ledger_of_the_first_version_loads_and_means_the_same() {
     let loaded: Vec<Record> = LEDGER.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(loaded, records(every_fact()));
     let kinds: BTreeSet<usize> = loaded.iter().map(|record| kind(&record.fact)).collect();
-    assert_eq!(kinds, (0..25).collect::<BTreeSet<usize>>());
+    assert_eq!(kinds, (0..29).collect::<BTreeSet<usize>>());
     // And is written as it was.
     for (line, record) in LEDGER.lines().zip(&loaded) {
         assert_eq!(serde_json::to_string(record).unwrap(), line);
@@ -289,13 +301,13 @@ fn a_grant_is_ours_from_its_plan_until_it_is_seen_gone() {
 #[test]
 fn a_grant_is_relied_on_by_what_is_being_made_or_waits_for_proof() {
     let (role, me) = (RoleName::new("builds"), RemediationId::new("me"));
-    let relied_on = |names: &str| folded(names).unwrap().grant_relied_on(&role, GRANT, &me);
+    let relied_on = |names: &str| folded(names).unwrap().grant_relied_on(&role, GRANT, &me).is_some();
     assert!(relied_on("planned"));
     assert!(relied_on("planned, in_place 0, in_place 1, applied"));
     assert!(!relied_on("planned, rollback_decided"));
     assert!(!relied_on("planned, in_place 0, in_place 1, applied, verified"));
     let own = RemediationId::of(&id("web:41"));
-    assert!(!folded("planned").unwrap().grant_relied_on(&role, GRANT, &own));
+    assert_eq!(folded("planned").unwrap().grant_relied_on(&role, GRANT, &own), None);
 }
 
 /// Two projects of one role, and the whole of what the daemon does to them.
@@ -348,19 +360,26 @@ impl Account {
         self.projects.values().filter(|project| project.names_secret(&secret)).count()
     }
 
+    fn needed_by(&self) -> Option<ProjectName> {
+        let secret = secret().arn;
+        self.projects.values().find(|project| project.names_secret(&secret)).map(|project| project.name.clone())
+    }
+
     /// One look and one step of one remediation, with builds that prove every remedy.
     fn step(&mut self, because: &str) -> Stage {
         let remediation = self.history.caused(&id(because)).unwrap().clone();
         let plan = remediation.plan().clone();
         let role = RoleName::new("builds");
-        let relied_on = self.history.grant_relied_on(&role, GRANT, &plan.id);
+        let relied_on = self.history.grant_relied_on(&role, GRANT, &plan.id).cloned();
         let grant_use = match remediation.stage() {
-            Stage::RollingBack if relied_on || self.named_by() > 0 => GrantUse::Needed,
-            Stage::RollingBack => GrantUse::Free,
+            Stage::RollingBack | Stage::Closed(Outcome::RolledBack) => {
+                relied_on.or_else(|| self.needed_by()).map_or(GrantUse::Free, GrantUse::Needed)
+            }
             _ => GrantUse::NotAsked,
         };
         let seen = Seen {
             since: Timestamp::MIN,
+            builds_read: true,
             project: self.projects.get(&plan.project).cloned(),
             grant: self.grant.clone(),
             grant_use,
@@ -506,4 +525,34 @@ fn a_rotation_ends_the_advice_and_it_does_not_come_again() {
     assert_eq!(left(vec![advised.clone()]), ["dockerhub"]);
     assert_eq!(left(vec![advised.clone(), rotated("other")]), ["dockerhub"]);
     assert_eq!(left(vec![advised, rotated("dockerhub")]), [] as [&str; 0]);
+}
+
+#[test]
+fn a_kept_grant_is_its_last_remediations_until_it_is_gone_or_another_is_planned() {
+    let kept = |because: &str| {
+        let entries = [
+            Entry::Planned(Box::new(plan(because))),
+            rollback(RollbackReason::Operator),
+            Entry::GrantKept { by: ProjectName::new("hand") },
+            Entry::RolledBack,
+        ];
+        entries.map(|entry| of_remediation(because, entry)).to_vec()
+    };
+    let keepers = |facts: Vec<Fact>| -> Vec<RemediationId> {
+        history(facts).kept_grants().map(|(id, _, _)| id.clone()).collect()
+    };
+    let with = |mut facts: Vec<Fact>, more: Vec<Fact>| {
+        facts.extend(more);
+        facts
+    };
+    let of = |because: &str| RemediationId::of(&id(because));
+    assert_eq!(keepers(kept("web:1")), [of("web:1")]);
+    assert_eq!(keepers(with(kept("web:1"), kept("api:1"))), [of("api:1")], "one look a grant");
+    let planned = vec![of_remediation("api:1", Entry::Planned(Box::new(plan("api:1"))))];
+    assert_eq!(keepers(with(kept("web:1"), planned)), [], "what is under way will see to it");
+    for last in [Entry::Undone { change: 0 }, Entry::GrantLeft { detail: String::new() }] {
+        let gone = with(kept("web:1"), vec![of_remediation("web:1", last)]);
+        assert_eq!(keepers(gone.clone()), []);
+        assert!(!history(gone).made_grant(&RoleName::new("builds"), GRANT));
+    }
 }

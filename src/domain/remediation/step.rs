@@ -1,6 +1,6 @@
 //! The table: what is done next, by the remediation's stage and by where each of its changes is.
 
-use super::{Direction, Entry, EscalationReason, GrantUse, Remediation, RetryState};
+use super::{Direction, Entry, EscalationReason, GrantUse, Outcome, Remediation, RetryState};
 use super::{RollbackReason, Seen, Stage, Step};
 use crate::domain::build::{BuildId, Project};
 use crate::domain::change::{Change, GrantSeen, Position};
@@ -31,7 +31,8 @@ impl Remediation {
             Stage::Planned => self.step_forward(seen, now),
             Stage::Applied => self.step_proving(seen, now),
             Stage::RollingBack => self.step_back(seen, now),
-            Stage::Closed(_) => Step::Done,
+            Stage::Closed(Outcome::RolledBack) => self.step_for_grant(seen, now),
+            Stage::Closed(Outcome::Verified | Outcome::Escalated) => Step::Done,
         }
     }
 
@@ -62,12 +63,20 @@ impl Remediation {
         for (n, change) in self.plan.changes.iter().enumerate() {
             let settled = self.in_place[n].map(|at| self.settled(at.max(seen.since)));
             match (change.position(seen.project.as_ref(), &seen.grant), settled) {
+                // The intent first: what is there at a later look may be ours from now on.
+                (Position::Before, None) if self.is_someone_elses(n) => {
+                    return Step::Record(Entry::Begun { change: n });
+                }
                 (Position::Before, None) => {
                     return Step::Write { change: n, direction: Direction::Forward };
                 }
                 // Just written and seen: an older answer may still come once more.
                 (Position::Before, Some(until)) if now < until => return Step::Wait { until },
                 (Position::Before, Some(_)) => return Step::Record(self.taken_away(change, seen.project.as_ref())),
+                (Position::After | Position::AmidOthers, None) if self.is_someone_elses(n) => {
+                    let detail = "someone else set the project up in the same way, so it is theirs".to_string();
+                    return roll_back(RollbackReason::ProjectChanged, detail);
+                }
                 (Position::After | Position::AmidOthers, None) => {
                     return Step::Record(Entry::InPlace { change: n });
                 }
@@ -133,6 +142,9 @@ impl Remediation {
         let until = self.stage_since.saturating_add(self.plan.verify_within).unwrap_or(Timestamp::MAX);
         if now < until {
             return Step::Wait { until };
+        }
+        if !seen.builds_read {
+            return Step::Wait { until: self.settled(now) };
         }
         escalate(
             EscalationReason::NotProven,
@@ -202,10 +214,12 @@ impl Remediation {
         if change.was_there() {
             return Undo::Through;
         }
-        let is_grant = matches!(change, Change::Grant { .. });
+        if self.is_someone_elses(n) {
+            return Undo::Through;
+        }
         match change.position(seen.project.as_ref(), &seen.grant) {
             Position::Gone => Undo::Through,
-            Position::After if is_grant && seen.grant_use != GrantUse::Free => Undo::Through,
+            Position::After if self.is_grant(n) && seen.grant_use != GrantUse::Free => self.keep(&seen.grant_use),
             Position::After | Position::AmidOthers if self.put_back_by_someone(n, now) => Undo::Through,
             Position::After | Position::AmidOthers => Undo::Next(Step::Write { change: n, direction: Direction::Back }),
             Position::Before | Position::WithoutOurs if self.never_begun(n) => Undo::Through,
@@ -226,6 +240,14 @@ impl Remediation {
         }
     }
 
+    /// A grant that others need stays, and is looked at again once the rest was taken back.
+    fn keep(&self, needed: &GrantUse) -> Undo {
+        match (needed, &self.kept) {
+            (GrantUse::Needed(by), None) => Undo::Next(Step::Record(Entry::GrantKept { by: by.clone() })),
+            _ => Undo::Through,
+        }
+    }
+
     /// What was ours is neither as we left it nor as it was.
     fn stuck(&self, change: &Change, seen: &Seen) -> Undo {
         if change.kept_credential(seen.project.as_ref()) {
@@ -242,6 +264,18 @@ impl Remediation {
             None => format!("{what} was changed by someone else, so it can't be taken back"),
         };
         Undo::Stuck(EscalationReason::Drift, detail)
+    }
+
+    /// Whether change `n` is one of the project that we never were about to make: what is there is not ours, be its value
+    /// the same. A grant is another matter, as remediations of one role share it.
+    fn is_someone_elses(&self, n: usize) -> bool {
+        !self.is_grant(n) && !self.has_begun(n)
+    }
+
+    /// Whether change `n` may have been written.
+    pub fn has_begun(&self, n: usize) -> bool {
+        // Entries from before this was recorded go by what was seen.
+        [&self.begun, &self.in_place].iter().any(|times| times.get(n).is_some_and(Option::is_some))
     }
 
     /// Whether change `n` can't have been written: the one before it had not been seen in place.

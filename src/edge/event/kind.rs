@@ -85,6 +85,9 @@ kinds! {
     Warn RemediationSetBack "A deployment of the code that owns the project set a remedy back; `patch` is for that code, and what is left of the remedy is taken back.";
     Warn RollbackDecided "A remedy made things worse or did not help, or a person wants it out: it is being taken back.";
     Info RemediationRolledBack "A remedy was taken back.";
+    Info GrantKept "The grant of a remedy stays on its role while the remedy is taken back, as another project needs it: `by` says which. It is looked at again.";
+    Info GrantRemoved "A grant that was kept for others is gone: no project of its role names the secret any more, or someone took it away; `reason` says which.";
+    Warn GrantLeft "A grant that was kept for others is not touched again: someone changed it, or it can't be taken away; `detail` says which.";
     Error RemediationEscalated "The daemon does not touch it again: a person must look.";
     Warn RemedyUnavailable "A build was throttled, and nothing that the policy allows would cure it.";
     Warn WriteRefused "The resource was not as expected, or can't be written without loss: nothing was sent.";

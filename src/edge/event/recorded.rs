@@ -250,7 +250,15 @@ fn entered(remediation: &Remediation, entry: &Entry, history: &History, at: Time
             let message = format!("The throttled build of project `{project}` was not started again: {detail}");
             Event { detail: Some(detail.clone()), ..tell(Kind::RetryRefused, message) }
         }
-        Entry::InPlace { .. } | Entry::Undone { .. } | Entry::RetryIntended => return None,
+        Entry::GrantKept { by } => grant_kept(plan, by, at),
+        Entry::GrantLeft { detail } => grant_left(plan, detail, at),
+        // Only after the rollback it is news of its own.
+        Entry::Undone { .. } if !remediation.is_open() => grant_removed(plan, remediation.took_kept_grant(), at),
+        Entry::Begun { .. }
+        | Entry::InPlace { .. }
+        | Entry::Undone { .. }
+        | Entry::GrantUnneeded
+        | Entry::RetryIntended => return None,
     })
 }
 
@@ -287,6 +295,28 @@ fn escalated(plan: &Plan, reason: EscalationReason, detail: &str, at: Timestamp)
         detail: Some(detail.to_string()),
         ..about(plan, Kind::RemediationEscalated, message, at)
     }
+}
+
+fn grant_kept(plan: &Plan, by: &ProjectName, at: Timestamp) -> Event {
+    let detail = format!("project `{by}` needs it");
+    let message = format!("The grant of role `{}` is kept, because {detail}; it is looked at again", plan.role);
+    let event = Event { by: Some(by.to_string()), ..about(plan, Kind::GrantKept, message, at) };
+    event.because("grant_needed", &detail)
+}
+
+fn grant_removed(plan: &Plan, by_us: bool, at: Timestamp) -> Event {
+    let (reason, detail) = if by_us {
+        ("grant_unneeded", "no project of the role names the secret any more")
+    } else {
+        ("grant_taken_away", "someone took it away, or the role")
+    };
+    let message = format!("The grant of role `{}`, which was kept for others, is gone: {detail}", plan.role);
+    about(plan, Kind::GrantRemoved, message, at).because(reason, detail)
+}
+
+fn grant_left(plan: &Plan, detail: &str, at: Timestamp) -> Event {
+    let message = format!("The grant of role `{}`, which was kept for others, is left to people: {detail}", plan.role);
+    about(plan, Kind::GrantLeft, message, at).because("grant_left", detail)
 }
 
 fn password_reset_advised(credential: &str, id: &RemediationId, history: &History, at: Timestamp) -> Event {

@@ -69,13 +69,17 @@ fn told_by(entry: &Entry) -> Option<&crate::domain::build::BuildId> {
         Entry::Verified { by } => Some(by),
         Entry::RollbackDecided { by, .. } => by.as_ref(),
         Entry::Planned(_)
+        | Entry::Begun { .. }
         | Entry::InPlace { .. }
         | Entry::Applied
         | Entry::RetryIntended
         | Entry::RetryRefused { .. }
         | Entry::SetBack { .. }
         | Entry::Undone { .. }
+        | Entry::GrantKept { .. }
         | Entry::RolledBack
+        | Entry::GrantUnneeded
+        | Entry::GrantLeft { .. }
         | Entry::Escalated { .. } => None,
     }
 }

@@ -109,12 +109,26 @@ impl Both {
             (Stage::Applied, 0..=2) => self.enter(id, Entry::Verified { by: BuildId::new("web:1") }),
             (Stage::Applied, 3) => self.enter(id, worse),
             (Stage::Applied, _) => self.enter(id, escalated),
-            (Stage::RollingBack, 0..=3) => {
+            (Stage::RollingBack, 3) => {
+                self.enter(id, Entry::GrantKept { by: ProjectName::new("hand") });
+                (1..changes).rev().for_each(|change| self.enter(id, Entry::Undone { change }));
+                self.enter(id, Entry::RolledBack);
+            }
+            (Stage::RollingBack, 0..=2) => {
                 (0..changes).rev().for_each(|change| self.enter(id, Entry::Undone { change }));
                 self.enter(id, Entry::RolledBack);
             }
             (Stage::RollingBack, _) => self.enter(id, escalated),
-            (Stage::Closed(Outcome::RolledBack), _) => (),
+            (Stage::Closed(Outcome::RolledBack), way) => {
+                let kept = self.all.kept_grants().find(|(keeper, _, _)| *keeper == id).map(|(_, _, kept)| kept.clone());
+                match (kept, way) {
+                    (Some(kept), 0) if kept.unneeded.is_none() => self.enter(id, Entry::GrantUnneeded),
+                    (Some(_), 0 | 1) => self.enter(id, Entry::Undone { change: 0 }),
+                    (Some(_), 2) => self.enter(id, Entry::GrantKept { by: ProjectName::new("other") }),
+                    (Some(_), 3) => self.enter(id, Entry::GrantLeft { detail: String::new() }),
+                    _ => (),
+                }
+            }
             (Stage::Closed(Outcome::Verified), 0) => self.enter(id, Entry::SetBack { owner: Owner::Cdk }),
             (Stage::Closed(_), 1) => self.enter(id, rollback(RollbackReason::Operator)),
             (Stage::Closed(_), _) => (),
@@ -131,7 +145,8 @@ impl Both {
             format!("{:?}", history.pending()),
             format!("{:?}", history.unproven_on_role(&role, &secret).map(|r| r.plan().id.clone())),
             format!("{:?}", history.disproved_by(&role, &secret)),
-            format!("{} {}", history.grant_relied_on(&role, GRANT, &me), history.made_grant(&role, GRANT)),
+            format!("{:?} {}", history.grant_relied_on(&role, GRANT, &me), history.made_grant(&role, GRANT)),
+            format!("{:?}", history.kept_grants().map(|(id, _, kept)| (id.clone(), kept.clone())).collect::<Vec<_>>()),
             format!("{} {:?}", history.open_of_policy("all"), history.begun_within_hour("all", now)),
             format!("{:?}", history.last()),
         ];

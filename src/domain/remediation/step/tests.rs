@@ -1,16 +1,16 @@
 //! A small world, with everything that can go wrong in it, tried at every point.
 
 use super::*;
-use crate::domain::build::RoleName;
+use crate::domain::build::{ProjectName, RoleName};
 use crate::domain::change::Edit;
 use crate::domain::plan::Plan;
-use crate::domain::remediation::Outcome;
+use crate::domain::remediation::{KEPT_LOOK, Outcome};
 use crate::domain::testing::*;
 use crate::domain::verdict::Inconclusive;
 use serde_json::{Value, json};
 
 /// More effects than any run has.
-const EFFECTS: usize = 14;
+const EFFECTS: usize = 16;
 
 const VERDICTS: [Verdict; 4] = [
     Verdict::Effective,
@@ -32,6 +32,8 @@ struct World {
     now: Timestamp,
     /// When the process that looks began to.
     since: Timestamp,
+    /// Whether it has read the builds.
+    builds_read: bool,
     project: Option<Project>,
     grant: GrantSeen,
     /// Another project of the role names the secret.
@@ -59,6 +61,7 @@ impl World {
         World {
             now: at(0),
             since: Timestamp::MIN,
+            builds_read: true,
             project: Some(project("web")),
             grant: GrantSeen::Absent,
             neighbor: false,
@@ -114,8 +117,10 @@ impl World {
         let grant = answer(&mut self.older_grant, &self.grant, self.lag);
         let needed = needs_grant(project.as_ref(), self.plan());
         let grant_use = match self.stage() {
-            Stage::RollingBack if needed || self.neighbor => GrantUse::Needed,
-            Stage::RollingBack => GrantUse::Free,
+            Stage::RollingBack | Stage::Closed(Outcome::RolledBack) if needed || self.neighbor => {
+                GrantUse::Needed(ProjectName::new("other"))
+            }
+            Stage::RollingBack | Stage::Closed(Outcome::RolledBack) => GrantUse::Free,
             _ => GrantUse::NotAsked,
         };
         // A tick advances what is open before it reads builds, so the retry comes first.
@@ -127,7 +132,7 @@ impl World {
             Stage::Applied if self.carries() && retry_over => vec![(id("web:42"), self.verdict)],
             _ => Vec::new(),
         };
-        Seen { since: self.since, project, grant, grant_use, verdicts }
+        Seen { since: self.since, builds_read: self.builds_read, project, grant, grant_use, verdicts }
     }
 
     fn next_step(&mut self) -> Step {
@@ -196,6 +201,8 @@ impl World {
             }
             let step = self.next_step();
             match step {
+                // A grant that was kept is looked at again for ever.
+                Step::Wait { until } if self.is_closed() && until >= self.now + KEPT_LOOK => return,
                 Step::Done => {
                     assert_eq!(Remediation::replay(&self.ledger), Ok(self.remediation.clone()));
                     return;
@@ -302,6 +309,24 @@ fn what_was_not_proven_in_time_is_left_to_a_person() {
     assert_eq!(world.project, Some(remedied()));
 }
 
+/// No process ran while a build proved it: the first look after that is at the project alone.
+#[test]
+fn nothing_is_given_up_before_a_new_process_has_read_the_builds() {
+    let mut world = World::new(Verdict::Inconclusive(Inconclusive::NotReached));
+    while world.stage() != Stage::Applied || world.remediation.retry != RetryState::Over {
+        let step = world.next_step();
+        world.perform(step, world.ledger.len());
+        world.now += seconds(1);
+    }
+    world.now += seconds(100_000);
+    (world.since, world.builds_read) = (world.now, false);
+    let Step::Wait { until } = world.next_step() else { panic!("it does not wait: {:?}", world.next_step()) };
+    assert!(until > world.now);
+    world.builds_read = true;
+    let step = world.next_step();
+    assert!(matches!(step, Step::Record(Entry::Escalated { reason: EscalationReason::NotProven, .. })), "{step:?}");
+}
+
 #[test]
 fn what_did_not_help_is_kept_where_the_policy_says_so_unless_it_made_things_worse() {
     let keep = || Plan { on_ineffective: OnIneffective::Keep, ..plan("web:41") };
@@ -326,7 +351,8 @@ fn a_change_settles_before_the_next_depends_on_it_forward_and_back() {
     let let_go = world.time_of(&Entry::Undone { change: 1 }).unwrap();
     let settle = seconds(5);
     let [_, project_written, _, grant_deleted] = &world.writes[..] else { panic!("{world:?}") };
-    assert_eq!(project_written.0, granted + settle);
+    let begun = world.time_of(&Entry::Begun { change: 1 }).unwrap();
+    assert_eq!((begun, project_written.0), (granted + settle, begun + seconds(1)), "the intent, then the write");
     assert_eq!(grant_deleted.0, let_go + settle);
     // And the last change is not waited for.
     let in_place = world.time_of(&Entry::InPlace { change: 1 }).unwrap();
@@ -535,9 +561,11 @@ enum Meddling {
     GrantDeleted,
     GrantChanged,
     GrantMalformed,
+    /// The owner sets the same credential by hand.
+    Adopted,
 }
 
-const MEDDLINGS: [Meddling; 12] = [
+const MEDDLINGS: [Meddling; 13] = [
     Meddling::OtherCredential,
     Meddling::PullsAsBefore,
     Meddling::OtherVariable,
@@ -550,6 +578,7 @@ const MEDDLINGS: [Meddling; 12] = [
     Meddling::GrantDeleted,
     Meddling::GrantChanged,
     Meddling::GrantMalformed,
+    Meddling::Adopted,
 ];
 
 const THEIRS: &str = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:theirs-Zz99Zz";
@@ -574,6 +603,7 @@ impl World {
             Meddling::GrantDeleted => self.grant = GrantSeen::Absent,
             Meddling::GrantChanged => self.grant = GrantSeen::Present(their_document()),
             Meddling::GrantMalformed => self.grant = GrantSeen::Malformed,
+            Meddling::Adopted => self.project = Some(project.credential(SECRET)),
         }
     }
 
@@ -598,6 +628,10 @@ impl World {
             Meddling::GrantDeleted => self.grant == GrantSeen::Absent,
             Meddling::GrantChanged => self.grant == GrantSeen::Present(their_document()),
             Meddling::GrantMalformed => self.grant == GrantSeen::Malformed,
+            Meddling::Adopted => environment.is_some_and(|e| {
+                e.registry_credential.as_deref() == Some(SECRET)
+                    && e.pull_credentials.as_deref() == Some("SERVICE_ROLE")
+            }),
         }
     }
 
@@ -606,6 +640,8 @@ impl World {
         match how {
             Meddling::ExactRevert | Meddling::ProjectMadeAgain => !self.in_place(1),
             Meddling::GrantDeleted => !self.in_place(0),
+            // What we were about to set, or had set.
+            Meddling::Adopted => self.time_of(&Entry::Begun { change: 1 }).is_some(),
             // A value that is as it was before us, while we have not begun.
             Meddling::PullsAsBefore => self.written().is_empty() || !self.carries(),
             _ => false,
@@ -646,7 +682,9 @@ fn somebody_elses_edit_does_not_leave_builds_that_fail_through_our_change() {
             for effects in 0..EFFECTS {
                 let mut world = World::new(verdict);
                 world.run(effects);
-                if world.is_closed() {
+                // Who names a secret after our grant is gone did so without it.
+                let is_too_late = how == Meddling::Adopted && world.written().contains(&(0, Direction::Back));
+                if world.is_closed() || is_too_late {
                     continue;
                 }
                 world.meddle(how);
@@ -860,11 +898,20 @@ fn a_mirrored_image_is_no_change_by_someone_else_and_comes_back_as_it_was() {
     let next = |remediation: &Remediation, project: &Project, verdicts: &[(BuildId, Verdict)]| {
         let project = Some(project.clone());
         let verdicts = verdicts.to_vec();
-        let seen =
-            Seen { since: Timestamp::MIN, project, grant: GrantSeen::Absent, grant_use: GrantUse::Free, verdicts };
+        let seen = Seen {
+            since: Timestamp::MIN,
+            builds_read: true,
+            project,
+            grant: GrantSeen::Absent,
+            grant_use: GrantUse::Free,
+            verdicts,
+        };
         remediation.next_step(&seen, at(100))
     };
     let write = |direction| Step::Write { change: 0, direction };
+    let begun = Entry::Begun { change: 0 };
+    assert_eq!(next(&remediation, &project("web"), &[]), Step::Record(begun.clone()));
+    remediation.apply(&begun, at(100)).unwrap();
     assert_eq!(next(&remediation, &project("web"), &[]), write(Direction::Forward));
     // Whoever changes the role of the project takes nothing away from an image without a credential.
     assert_eq!(next(&remediation, &project("web").role_named("other"), &[]), write(Direction::Forward));
@@ -889,6 +936,7 @@ fn an_image_that_someone_changed_before_us_makes_a_mirror_void() {
     let project = Some(project("web").image("node:24"));
     let seen = Seen {
         since: Timestamp::MIN,
+        builds_read: true,
         project,
         grant: GrantSeen::Absent,
         grant_use: GrantUse::NotAsked,
@@ -910,7 +958,7 @@ fn what_settled_on_the_clock_of_a_process_that_is_gone_settles_again() {
     (world.now, world.since) = (jumped, jumped);
     assert_eq!(world.next_step(), Step::Wait { until: jumped + seconds(5) }, "a change settles in five seconds");
     world.now = jumped + seconds(5);
-    assert_eq!(world.next_step(), Step::Write { change: 1, direction: Direction::Forward });
+    assert_eq!(world.next_step(), Step::Record(Entry::Begun { change: 1 }));
     // And the same on the way back: the grant does not go before the project was seen without the secret for as long.
     let mut world = World::new(Verdict::Effective);
     while world.stage() != Stage::Applied {
