@@ -5,6 +5,8 @@
 
 #![expect(clippy::expect_used, reason = "a test stops at what it did not expect")]
 
+#[path = "support/killed.rs"]
+mod killed;
 mod support;
 
 use serde_json::{Value, json};
@@ -220,4 +222,13 @@ async fn a_signal_stops_it_while_a_call_hangs() {
         tokio::time::timeout(PATIENCE, stage.sim.held()).await.expect("the call is reached");
         assert_eq!(child.stop(name).await.code(), Some(0), "{name}");
     }
+}
+
+/// `docs/simulation.md` says how to kill it more often.
+#[tokio::test]
+async fn killed_again_and_again_at_random_moments_it_remedies_each_build_once() {
+    let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder");
+    let path = folder.path().join("l.ledger");
+    let kept = killed::Kept { settings: format!("path = {path:?}"), variables: Vec::new(), store: (&path).into() };
+    killed::in_a_loop(killed::Plan::asked(), folder, kept, async || ()).await;
 }

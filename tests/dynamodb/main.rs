@@ -8,6 +8,9 @@
 mod contract;
 mod daemons;
 mod damaged;
+#[path = "../support/killed.rs"]
+mod killed;
+mod kills;
 mod lease;
 mod lost_answers;
 mod proxy;
