@@ -8,6 +8,7 @@
 mod contract;
 mod daemons;
 mod damaged;
+mod faults;
 #[path = "../support/killed.rs"]
 mod killed;
 mod kills;
@@ -17,6 +18,7 @@ mod proxy;
 #[path = "../support/records.rs"]
 mod records;
 mod tables;
+mod troubles;
 
 use aws_config::BehaviorVersion;
 use aws_sdk_dynamodb::Client;
