@@ -5,7 +5,7 @@ use super::frame::Frame;
 use super::output::{self, Cell, Format, Table, Tone};
 use super::shared;
 use crate::domain::build::ProjectName;
-use crate::domain::history::Fact;
+use crate::domain::history::{Fact, Record};
 use crate::domain::plan::RemediationId;
 use crate::domain::remediation::Entry;
 use crate::edge::clock;
@@ -77,49 +77,71 @@ fn since(text: &str) -> Result<Since, String> {
     }
 }
 
+/// Records that are read at once: a ledger may be larger than the memory.
+const PAGE: usize = 1_000;
+
 /// Everything that the ledger knows.
 pub async fn run(args: Args, frame: &Frame) -> anyhow::Result<ExitCode> {
     let settings = frame.settings()?;
     let unavailable = |error: anyhow::Error| Failure::new(Exit::Unavailable, error);
     let ledger = Ledger::open_existing(&store(&settings.ledger)).await.map_err(|error| unavailable(error.into()))?;
-    let records = match &ledger {
-        None => Vec::new(),
-        Some(ledger) => ledger.load().await.map_err(|error| unavailable(error.into()))?,
-    };
-    let now = clock::now();
-    let since = args.since.as_ref().map(|since| since.at(now));
-    let mut projects: BTreeMap<RemediationId, ProjectName> = BTreeMap::new();
+    let mut wanted = Wanted { since: args.since.map(|since| since.at(clock::now())), ..Wanted::of(args.project) };
     let mut out = frame.out();
     let mut table = Table::new(["#", "TIME", "PROJECT", "WHAT HAPPENED"]);
-    let mut shown = 0;
-    for record in &records {
-        if let Fact::Remediation { id, entry: Entry::Planned(plan) } = &record.fact {
-            projects.insert(id.clone(), plan.project.clone());
-        }
-        let project = match &record.fact {
-            Fact::Remediation { id, .. } | Fact::PasswordResetAdvised { id, .. } => projects.get(id).cloned(),
-            _ => record.project(),
-        };
-        let wanted = args.project.as_deref().is_none_or(|name| project.as_ref().is_some_and(|p| p.as_str() == name));
-        if !wanted || since.is_some_and(|since| record.at < since) {
-            continue;
-        }
-        shown += 1;
-        match args.format {
-            Format::Json => writeln!(out, "{}", serde_json::to_string(record)?)?,
-            Format::Text => {
-                let name = project.map(|p| p.to_string()).unwrap_or_default();
-                let time = output::time(record.at);
-                table.row([record.seq.to_string().into(), time.into(), name.into(), told(&record.fact)]);
+    let mut seq = 0;
+    while let Some(ledger) = &ledger {
+        let page = ledger.page(seq, PAGE).await.map_err(|error| unavailable(error.into()))?;
+        let Some(last) = page.last() else { break };
+        seq = last.seq;
+        for record in &page {
+            let Some(project) = wanted.project(record) else { continue };
+            match args.format {
+                Format::Json => writeln!(out, "{}", serde_json::to_string(record)?)?,
+                Format::Text => {
+                    let time = output::time(record.at);
+                    table.row([record.seq.to_string().into(), time.into(), project.into(), told(&record.fact)]);
+                }
             }
         }
     }
-    match (args.format, shown) {
-        (Format::Json, _) => (),
-        (Format::Text, 0) => writeln!(out, "The ledger {} holds nothing of that.", store(&settings.ledger))?,
-        (Format::Text, _) => write!(out, "{}", table.render())?,
+    match args.format {
+        Format::Json => (),
+        Format::Text if table.is_empty() => {
+            writeln!(out, "The ledger {} holds nothing of that.", store(&settings.ledger))?;
+        }
+        Format::Text => write!(out, "{}", table.render())?,
     }
     Ok(Exit::Done.into())
+}
+
+/// Which records are shown.
+#[derive(Debug, Default)]
+struct Wanted {
+    name: Option<String>,
+    since: Option<Timestamp>,
+    /// The projects of remediations, which only their plans name.
+    planned: BTreeMap<RemediationId, ProjectName>,
+}
+
+impl Wanted {
+    fn of(name: Option<String>) -> Wanted {
+        Wanted { name, ..Wanted::default() }
+    }
+
+    /// The project of a record that is to be shown. Has to be asked of each record, in order.
+    fn project(&mut self, record: &Record) -> Option<String> {
+        if let Fact::Remediation { id, entry: Entry::Planned(plan) } = &record.fact {
+            self.planned.insert(id.clone(), plan.project.clone());
+        }
+        let project = match &record.fact {
+            Fact::Remediation { id, .. } | Fact::PasswordResetAdvised { id, .. } => self.planned.get(id).cloned(),
+            _ => record.project(),
+        };
+        let project = project.map(|project| project.to_string());
+        let is_of_project = self.name.is_none() || self.name == project;
+        let is_recent = self.since.is_none_or(|since| record.at >= since);
+        (is_of_project && is_recent).then(|| project.unwrap_or_default())
+    }
 }
 
 /// A fact in a sentence.
