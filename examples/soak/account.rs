@@ -302,7 +302,8 @@ impl Account {
     }
 
     fn find(&self, id: &str) -> Option<&Build> {
-        let number: u64 = id.rsplit('-').next()?.parse().ok()?;
+        let digits: String = id.rsplit_once(':')?.1.chars().filter(char::is_ascii_digit).take(12).collect();
+        let number: u64 = digits.parse().ok()?;
         let first = self.builds.front()?.number;
         let build = self.builds.get(usize::try_from(number.checked_sub(first)?).ok()?)?;
         (build.id() == id).then_some(build)
@@ -318,7 +319,10 @@ impl Account {
         json["arn"] = json!(arn);
         json["buildNumber"] = json!(build.number + 1);
         json["projectName"] = json!(*build.project);
-        json["environment"] = Value::clone(&build.environment);
+        // Another registry's words go with another registry's image.
+        if build.end != End::ThrottledElsewhere {
+            json["environment"] = Value::clone(&build.environment);
+        }
         json["serviceRole"] = json!(format!("arn:aws:iam::111122223333:role/codebuild-{}", build.project));
         json["startTime"] = json!(build.started.as_second());
         json["endTime"] = json!(build.ended.as_second());
@@ -337,7 +341,8 @@ impl Account {
 
 impl Build {
     fn id(&self) -> String {
-        format!("{}:00000000-0000-4000-8000-{:012}", self.project, self.number)
+        // A remediation is named by the first twelve digits.
+        format!("{}:{:08}-{:04}-4000-8000-000000000000", self.project, self.number / 10_000, self.number % 10_000)
     }
 }
 
