@@ -5,9 +5,14 @@
 
 #![expect(clippy::expect_used, reason = "a test stops at what it did not expect")]
 
+#[path = "kill/disk.rs"]
+mod disk;
+#[path = "support/killed.rs"]
+mod killed;
 mod support;
 
 use serde_json::{Value, json};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 use support::cast::{DOCKER_BUILD, SCRIPT};
@@ -24,10 +29,16 @@ const GRACE: Duration = Duration::from_secs(10);
 struct Stage {
     sim: Simulator,
     folder: tempfile::TempDir,
+    /// Below the folder.
+    ledger: &'static str,
 }
 
 impl Stage {
     fn new() -> Stage {
+        Stage::with_ledger("l.ledger")
+    }
+
+    fn with_ledger(ledger: &'static str) -> Stage {
         let clock = Clock::Wall { speed: 10.0 };
         let sim =
             Simulator::start(Options { clock, durations: Durations::brief(), ..Options::default() }).expect("a port");
@@ -60,20 +71,30 @@ impl Stage {
             [policy.limits]
             max_share = "100%"
             "#,
-            folder.path().join("l.ledger")
+            folder.path().join(ledger)
         );
         std::fs::write(folder.path().join("settings.toml"), settings).expect("a settings file");
-        Stage { sim, folder }
+        Stage { sim, folder, ledger }
+    }
+
+    fn ledger(&self) -> PathBuf {
+        self.folder.path().join(self.ledger)
     }
 
     /// Starts the program.
     fn run(&self) -> Running {
+        let mut command = self.command(&["run", "--log-format", "json"]);
+        command.stdout(Stdio::null()).stderr(Stdio::inherit());
+        Running(command.spawn().expect("the program starts"))
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin!("unthrottled"));
-        command.args(["run", "--log-format", "json", "--config"]).arg(self.folder.path().join("settings.toml"));
+        command.args(arguments).arg("--config").arg(self.folder.path().join("settings.toml"));
         command.env("AWS_ENDPOINT_URL", self.sim.endpoint()).env("AWS_REGION", "us-east-1");
         command.env("AWS_ACCESS_KEY_ID", "simulated").env("AWS_SECRET_ACCESS_KEY", "simulated");
-        command.current_dir(self.folder.path()).stdout(Stdio::null()).stderr(Stdio::inherit());
-        Running(command.spawn().expect("the program starts"))
+        command.current_dir(self.folder.path());
+        command
     }
 
     /// Whether both projects were cured and each has one build with the secret that ran to its end.
@@ -97,6 +118,12 @@ impl Stage {
         };
         let waited = tokio::time::timeout(PATIENCE, poll).await;
         assert!(waited.is_ok(), "never came: {what}; {:?}", self.sim.writes());
+    }
+
+    async fn look_twice(&self) {
+        let looks = |stage: &Stage| stage.sim.calls().iter().filter(|call| call.operation == "ListBuilds").count();
+        let before = looks(self);
+        self.wait_for("two more looks", |stage| looks(stage) > before + 2).await;
     }
 
     /// Everything that must be the same however often the program was killed.
@@ -126,11 +153,14 @@ impl Drop for Running {
 }
 
 impl Running {
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.0.id().to_string()]).status();
+        assert!(sent.expect("kill").success(), "kill -{name}");
+    }
+
     /// Stops the program as ECS does, and fails if it does not obey. The standard library only knows the signal that kills.
     async fn stop(mut self, signal: &str) -> ExitStatus {
-        let id = self.0.id().to_string();
-        let sent = Command::new("kill").args([&format!("-{signal}"), &id]).status().expect("kill");
-        assert!(sent.success(), "kill -{signal}");
+        self.signal(signal);
         let ended = async {
             let mut often = tokio::time::interval(Duration::from_millis(5));
             loop {
@@ -148,9 +178,7 @@ impl Running {
 async fn play(stage: &Stage) -> Value {
     let child = stage.run();
     stage.wait_for("the cure", Stage::is_cured).await;
-    let looks = |stage: &Stage| stage.sim.calls().iter().filter(|call| call.operation == "ListBuilds").count();
-    let before = looks(stage);
-    stage.wait_for("two more looks", |stage| looks(stage) > before + 2).await;
+    stage.look_twice().await;
     assert!(child.stop("TERM").await.success());
     stage.end()
 }
@@ -220,4 +248,13 @@ async fn a_signal_stops_it_while_a_call_hangs() {
         tokio::time::timeout(PATIENCE, stage.sim.held()).await.expect("the call is reached");
         assert_eq!(child.stop(name).await.code(), Some(0), "{name}");
     }
+}
+
+/// `docs/simulation.md` says how to kill it more often.
+#[tokio::test]
+async fn killed_again_and_again_at_random_moments_it_remedies_each_build_once() {
+    let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder");
+    let path = folder.path().join("l.ledger");
+    let kept = killed::Kept { settings: format!("path = {path:?}"), variables: Vec::new(), store: (&path).into() };
+    killed::in_a_loop(killed::Plan::asked(), folder, kept, async || ()).await;
 }

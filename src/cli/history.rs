@@ -105,38 +105,72 @@ fn since(text: &str) -> Result<Since, String> {
     }
 }
 
+/// Records that are read at once: a ledger may be larger than the memory.
+const PAGE: usize = 1_000;
+
 /// Everything that the ledger knows.
+///
+/// The ledger is read twice, a page at a time: what becomes of a build stands at its end.
 pub async fn run(args: Args, frame: &Frame) -> anyhow::Result<ExitCode> {
     let settings = frame.settings()?;
-    let unavailable = |error: anyhow::Error| Failure::new(Exit::Unavailable, error);
-    let ledger = Ledger::open_existing(&store(&settings.ledger)).await.map_err(|error| unavailable(error.into()))?;
-    let records = match &ledger {
-        None => Vec::new(),
-        Some(ledger) => ledger.load().await.map_err(|error| unavailable(error.into()))?,
-    };
-    let courses = Courses::of(&records);
+    let ledger = Ledger::open_existing(&store(&settings.ledger)).await.map_err(unavailable)?;
+    let mut courses = Courses::default();
+    each(ledger.as_ref(), |record| {
+        courses.add(&record);
+        Ok(())
+    })
+    .await?;
     let now = clock::now();
-    let wanted: Vec<&Record> = records.iter().filter(|record| args.wants(record, &courses, now)).collect();
     let mut out = frame.out();
-    if args.format == Format::Json && !args.totals {
-        for record in &wanted {
-            writeln!(out, "{}", serde_json::to_string(record)?)?;
+    let mut numbers = BTreeSet::new();
+    let mut table = head();
+    let mut of_one = Vec::new();
+    let mut seen = 0_usize;
+    each(ledger.as_ref(), |record| {
+        if !args.wants(&record, &courses, now) {
+            return Ok(());
         }
-    } else if wanted.is_empty() && args.format == Format::Text {
-        writeln!(out, "The ledger {} holds nothing of that.", store(&settings.ledger))?;
-    } else if let (Some(_), Format::Text) = (&args.id, args.format) {
-        print_course(&mut out, &courses, &wanted)?;
-    } else {
-        let totals = Totals::of(&courses, &wanted);
-        match args.format {
-            Format::Json => writeln!(out, "{}", totals.json())?,
-            Format::Text if args.totals => write!(out, "{}", totals.text())?,
-            Format::Text => write!(out, "{}\n{}", list(&courses, &wanted).render(), totals.text())?,
+        seen += 1;
+        numbers.extend(courses.number(&record));
+        match (args.format, &args.id) {
+            _ if args.totals => (),
+            (Format::Json, _) => writeln!(out, "{}", serde_json::to_string(&record)?)?,
+            (Format::Text, Some(_)) => of_one.push(record),
+            (Format::Text, None) => row(&mut table, &courses, &record),
         }
+        Ok(())
+    })
+    .await?;
+    let totals = Totals::of(&courses, &numbers);
+    match args.format {
+        Format::Json if args.totals => writeln!(out, "{}", totals.json())?,
+        Format::Json => (),
+        Format::Text if seen == 0 => {
+            writeln!(out, "The ledger {} holds nothing of that.", store(&settings.ledger))?;
+        }
+        Format::Text if args.totals => write!(out, "{}", totals.text())?,
+        Format::Text if args.id.is_some() => print_course(&mut out, &courses, &of_one)?,
+        Format::Text => write!(out, "{}\n{}", table.render(), totals.text())?,
     }
     // Asked for by name, it has to be there.
-    let missing = args.id.is_some() && wanted.is_empty();
+    let missing = args.id.is_some() && seen == 0;
     Ok(if missing { Exit::Failed } else { Exit::Done }.into())
+}
+
+fn unavailable(error: impl Into<anyhow::Error>) -> Failure {
+    Failure::new(Exit::Unavailable, error.into())
+}
+
+/// Takes each record of the ledger, in order.
+async fn each(ledger: Option<&Ledger>, mut take: impl FnMut(Record) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let mut seq = 0;
+    while let Some(ledger) = ledger {
+        let page = ledger.page(seq, PAGE).await.map_err(unavailable)?;
+        let Some(last) = page.last() else { break };
+        seq = last.seq;
+        page.into_iter().try_for_each(&mut take)?;
+    }
+    Ok(())
 }
 
 impl Args {
@@ -161,18 +195,18 @@ impl Args {
     }
 }
 
-fn list(courses: &Courses, records: &[&Record]) -> Table {
-    let mut table = Table::new(["#", "TIME", "PROJECT", "WHAT HAPPENED"]);
-    for record in records {
-        let project = courses.of_record(record).map(|course| course.project.clone()).or_else(|| record.project());
-        let project = project.map(|project| project.to_string()).unwrap_or_default();
-        table.row([record.seq.to_string().into(), output::time(record.at).into(), project.into(), told(&record.fact)]);
-    }
-    table
+fn head() -> Table {
+    Table::new(["#", "TIME", "PROJECT", "WHAT HAPPENED"])
+}
+
+fn row(table: &mut Table, courses: &Courses, record: &Record) {
+    let project = courses.of_record(record).map(|course| course.project.clone()).or_else(|| record.project());
+    let project = project.map(|project| project.to_string()).unwrap_or_default();
+    table.row([record.seq.to_string().into(), output::time(record.at).into(), project.into(), told(&record.fact)]);
 }
 
 /// One course: what it is about, and its line through time.
-fn print_course(out: &mut impl Write, courses: &Courses, records: &[&Record]) -> anyhow::Result<()> {
+fn print_course(out: &mut impl Write, courses: &Courses, records: &[Record]) -> anyhow::Result<()> {
     let Some(course) = records.first().and_then(|record| courses.of_record(record)) else { return Ok(()) };
     writeln!(out, "{}", paint(Tone::Strong, format!("{}: {}", course.project, course.standing.told())))?;
     writeln!(out, "  build        {}", course.build)?;
@@ -188,7 +222,7 @@ fn print_course(out: &mut impl Write, courses: &Courses, records: &[&Record]) ->
     if let Some(ended) = course.ended {
         writeln!(out, "  ended        {}", output::time(ended))?;
     }
-    write!(out, "\n{}", timeline::table(Some(course), records).render())?;
+    write!(out, "\n{}", timeline::table(Some(course), &records.iter().collect::<Vec<_>>()).render())?;
     Ok(())
 }
 
@@ -202,9 +236,8 @@ struct Totals {
 }
 
 impl Totals {
-    /// Of the courses that some of these records belong to.
-    fn of(courses: &Courses, records: &[&Record]) -> Totals {
-        let numbers: BTreeSet<usize> = records.iter().filter_map(|record| courses.number(record)).collect();
+    /// Of the courses with these numbers.
+    fn of(courses: &Courses, numbers: &BTreeSet<usize>) -> Totals {
         let of: Vec<&Course> = numbers.iter().filter_map(|number| courses.all().get(*number)).collect();
         let mut standing = BTreeMap::new();
         for course in &of {

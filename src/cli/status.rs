@@ -37,7 +37,9 @@ pub async fn ledger_of(frame: &Frame) -> anyhow::Result<Book> {
     let settings = frame.settings()?;
     let unavailable = |error: anyhow::Error| Failure::new(Exit::Unavailable, error);
     let ledger = Ledger::open_existing(&store(&settings.ledger)).await.map_err(|error| unavailable(error.into()))?;
-    Book::open(ledger, Vec::new(), Memory::Whole).await.map_err(|error| unavailable(error.into()).into())
+    // What is over is not shown, and may be far more than what is open.
+    let memory = Memory::Bounded { lookback: settings.daemon.lookback };
+    Book::open(ledger, Vec::new(), memory).await.map_err(|error| unavailable(error.into()).into())
 }
 
 /// Prints what is open.

@@ -50,10 +50,15 @@ fn mark(fact: &Fact) -> Cell {
         Fact::Remediation { entry, .. } => match entry {
             Entry::Planned(_) | Entry::Applied => turn(Tone::Strong),
             Entry::Verified { .. } => turn(Tone::Good),
-            Entry::RollbackDecided { .. } | Entry::SetBack { .. } | Entry::RolledBack => turn(Tone::Warn),
+            Entry::RollbackDecided { .. } | Entry::SetBack { .. } | Entry::RolledBack | Entry::GrantLeft { .. } => {
+                turn(Tone::Warn)
+            }
             Entry::Escalated { .. } => turn(Tone::Bad),
             Entry::InPlace { .. }
+            | Entry::Begun { .. }
             | Entry::Undone { .. }
+            | Entry::GrantKept { .. }
+            | Entry::GrantUnneeded
             | Entry::RetryIntended
             | Entry::Retried { .. }
             | Entry::RetryRefused { .. } => Cell::new(Tone::Dim, "│"),

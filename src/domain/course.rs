@@ -104,36 +104,41 @@ pub struct Course {
 pub struct Courses {
     courses: Vec<Course>,
     of_record: BTreeMap<u64, usize>,
+    of_build: BTreeMap<(String, BuildId), usize>,
+    of_remediation: BTreeMap<(String, RemediationId), usize>,
 }
 
 impl Courses {
     /// Of records in their order.
     pub fn of(records: &[Record]) -> Courses {
         let mut courses = Courses::default();
-        let mut of_build: BTreeMap<(String, BuildId), usize> = BTreeMap::new();
-        let mut of_remediation: BTreeMap<(String, RemediationId), usize> = BTreeMap::new();
-        for record in records {
-            let at = match (record.build(), &record.fact) {
-                (Some(build), _) => {
-                    let key = (record.scope.clone(), build.clone());
-                    let at = *of_build.entry(key).or_insert_with(|| courses.begin(build));
-                    of_remediation.insert((record.scope.clone(), RemediationId::of(build)), at);
-                    at
-                }
-                (None, Fact::Remediation { id, .. } | Fact::PasswordResetAdvised { id, .. }) => {
-                    match of_remediation.get(&(record.scope.clone(), id.clone())) {
-                        Some(at) => *at,
-                        None => continue,
-                    }
-                }
-                (None, _) => continue,
-            };
-            courses.of_record.insert(record.seq, at);
-            if let Some(course) = courses.courses.get_mut(at) {
-                course.take(record);
-            }
-        }
+        records.iter().for_each(|record| courses.add(record));
         courses
+    }
+
+    /// The next record of the ledger.
+    pub fn add(&mut self, record: &Record) {
+        let at = match (record.build(), &record.fact) {
+            (Some(build), _) => {
+                let key = (record.scope.clone(), build.clone());
+                let known = self.of_build.get(&key).copied();
+                let at = known.unwrap_or_else(|| self.begin(build));
+                self.of_build.insert(key, at);
+                self.of_remediation.insert((record.scope.clone(), RemediationId::of(build)), at);
+                at
+            }
+            (None, Fact::Remediation { id, .. } | Fact::PasswordResetAdvised { id, .. }) => {
+                match self.of_remediation.get(&(record.scope.clone(), id.clone())) {
+                    Some(at) => *at,
+                    None => return,
+                }
+            }
+            (None, _) => return,
+        };
+        self.of_record.insert(record.seq, at);
+        if let Some(course) = self.courses.get_mut(at) {
+            course.take(record);
+        }
     }
 
     /// The course that a record belongs to: none for what is about no throttled build.

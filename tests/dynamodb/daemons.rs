@@ -6,7 +6,7 @@ use super::{new_name, table_at, url};
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output};
 use std::time::Duration;
 use unthrottled::domain::history::Fact;
 use unthrottled::domain::remediation::{Entry, Outcome, Stage};
@@ -15,7 +15,7 @@ use unthrottled::edge::ledger::{Ledger, Store, lease};
 use unthrottled::reconcile::{Book, Memory};
 use unthrottled::simulator::{Clock, Durations, Options, Simulator};
 
-const PROJECTS: usize = 40;
+pub const PROJECTS: usize = 40;
 const BUILDS: usize = 5;
 
 /// No state takes as long on the slowest machine.
@@ -25,14 +25,16 @@ const PATIENCE: Duration = Duration::from_secs(300);
 const GRACE: Duration = Duration::from_secs(12);
 
 /// An account with throttled builds, a table without a ledger, and the program's settings.
-struct Setting {
-    sim: Simulator,
-    table: TableStore,
+pub struct Setting {
+    pub sim: Simulator,
+    pub table: TableStore,
+    /// Where the program finds DynamoDB.
+    pub dynamodb: String,
     folder: tempfile::TempDir,
 }
 
 impl Setting {
-    fn new() -> Setting {
+    pub fn new() -> Setting {
         // A token of RetryBuild holds for five minutes of this clock, which has to be longer than a takeover.
         let clock = Clock::Wall { speed: 4.0 };
         let options = Options { clock, durations: Durations::brief(), ..Options::default() };
@@ -70,11 +72,11 @@ impl Setting {
             table.table
         );
         std::fs::write(folder.path().join("settings.toml"), settings).expect("a settings file");
-        Setting { sim, table, folder }
+        Setting { sim, table, dynamodb: url(), folder }
     }
 
     /// Answers the builds.
-    fn throttle(&self) -> Vec<String> {
+    pub fn throttle(&self) -> Vec<String> {
         let mut builds = Vec::new();
         for project in projects() {
             for _ in 0..BUILDS {
@@ -89,7 +91,7 @@ impl Setting {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin!("unthrottled"));
         command.args(arguments).arg("--config").arg(self.folder.path().join("settings.toml"));
-        command.env("AWS_ENDPOINT_URL", self.sim.endpoint()).env("AWS_ENDPOINT_URL_DYNAMODB", url());
+        command.env("AWS_ENDPOINT_URL", self.sim.endpoint()).env("AWS_ENDPOINT_URL_DYNAMODB", &self.dynamodb);
         command.env("AWS_ACCESS_KEY_ID", "simulated").env("AWS_SECRET_ACCESS_KEY", "simulated");
         command.env("AWS_REGION", "us-east-1").env("AWS_EC2_METADATA_DISABLED", "true");
         command.current_dir(self.folder.path());
@@ -97,31 +99,76 @@ impl Setting {
     }
 
     /// What a command prints on standard output and standard error, and its exit code.
-    fn says(&self, arguments: &[&str]) -> (String, String, Option<i32>) {
-        let output = self.command(arguments).output().expect("the program runs");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).to_string();
-        (text(&output.stdout), text(&output.stderr), output.status.code())
+    pub fn says(&self, arguments: &[&str]) -> (String, String, Option<i32>) {
+        words(self.command(arguments).output().expect("the program runs"))
+    }
+
+    /// The same where this process has to serve what the program asks.
+    pub async fn said(&self, arguments: &[&str]) -> (String, String, Option<i32>) {
+        let mut command = self.command(arguments);
+        let ended = tokio::task::spawn_blocking(move || command.output());
+        words(ended.await.expect("no panic").expect("the program runs"))
     }
 
     /// Starts a daemon.
-    fn run(&self, name: &str) -> Daemon {
+    pub fn run(&self, name: &str) -> Daemon {
         let log = self.folder.path().join(name);
         // Free now; nobody else takes ports by number on this machine.
         let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
         let mut command = self.command(&["run", "--log-format", "json"]);
         command.arg("--set").arg(format!("daemon.http_listen=127.0.0.1:{port}"));
-        command.stdout(File::create(&log).expect("a log")).stderr(Stdio::inherit());
+        command.stdout(File::create(&log).expect("a log"));
+        command.stderr(File::create(log.with_extension("err")).expect("a log"));
         Daemon { child: command.spawn().expect("the program starts"), log, port }
     }
 
     /// Projects with a build that ran to its end with the secret.
-    fn proven(&self) -> usize {
+    pub fn proven(&self) -> usize {
         let is_proof = |project: &String| {
             let builds = self.sim.builds_of(project);
             let mut ended = builds.iter().filter(|build| build.status == "SUCCEEDED");
             ended.any(|build| self.sim.build_json(&build.id)["environment"].to_string().contains(":secret:"))
         };
         projects().iter().filter(|project| is_proof(project)).count()
+    }
+
+    pub async fn all_are_verified(&self) {
+        until("every proof", async || self.proven() == PROJECTS).await;
+        until("every verdict", async || {
+            let book = self.book().await;
+            let verified = |stage| stage == Stage::Closed(Outcome::Verified);
+            book.history("default").remediations().filter(|(_, r)| verified(r.stage())).count() == PROJECTS
+        })
+        .await;
+    }
+
+    /// Every project has one grant, one change and one retry, and every throttled build one entry and an outcome.
+    pub async fn each_was_remedied_once(&self, throttled: &[String]) {
+        let writes = self.sim.writes();
+        for operation in ["UpdateProject", "PutRolePolicy", "RetryBuild"] {
+            let done = writes.iter().filter(|call| call.operation == operation);
+            // Of a retried build its project counts.
+            let mut targets: Vec<&str> = done.map(|call| call.target.split(':').next().unwrap_or_default()).collect();
+            targets.sort_unstable();
+            let all = targets.len();
+            targets.dedup();
+            assert_eq!((all, targets.len()), (PROJECTS, PROJECTS), "{operation}");
+        }
+        let ledger = Ledger::open(Store::DynamoDb(self.table.clone())).await.expect("a ledger");
+        let records = ledger.load().await.expect("a history");
+        let mut detected: Vec<&str> = Vec::new();
+        for record in &records {
+            if let Fact::Detected(found) = &record.fact {
+                detected.push(found.build.as_str());
+            }
+        }
+        for build in throttled {
+            assert_eq!(detected.iter().filter(|id| *id == build).count(), 1, "{build}");
+        }
+        let plans =
+            records.iter().filter(|record| matches!(&record.fact, Fact::Remediation { entry: Entry::Planned(_), .. }));
+        assert_eq!(plans.count(), PROJECTS);
+        assert_eq!(self.book().await.history("default").pending().len(), 0, "every build has an outcome");
     }
 
     async fn book(&self) -> Book {
@@ -134,7 +181,12 @@ fn projects() -> Vec<String> {
     (0..PROJECTS).map(|n| format!("svc-{n}")).collect()
 }
 
-async fn until(what: &str, mut reached: impl AsyncFnMut() -> bool) {
+fn words(output: Output) -> (String, String, Option<i32>) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).to_string();
+    (text(&output.stdout), text(&output.stderr), output.status.code())
+}
+
+pub async fn until(what: &str, mut reached: impl AsyncFnMut() -> bool) {
     let poll = async {
         let mut often = tokio::time::interval(Duration::from_millis(20));
         while !reached().await {
@@ -145,7 +197,7 @@ async fn until(what: &str, mut reached: impl AsyncFnMut() -> bool) {
 }
 
 /// The program at work; it does not outlive the test.
-struct Daemon {
+pub struct Daemon {
     child: Child,
     log: PathBuf,
     port: u16,
@@ -164,12 +216,28 @@ impl Daemon {
         std::fs::read_to_string(&self.log).expect("a log").contains(&format!(r#""event":"{event}""#))
     }
 
-    async fn says(&self, event: &str) {
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// It ends by itself: its exit code, and what it complained of.
+    pub async fn ended(mut self) -> (Option<i32>, String) {
+        let mut status = None;
+        until("the end", async || {
+            status = self.child.try_wait().expect("a status");
+            status.is_some()
+        })
+        .await;
+        let problem = std::fs::read_to_string(self.log.with_extension("err")).expect("a log");
+        (status.and_then(|status| status.code()), problem)
+    }
+
+    pub async fn says(&self, event: &str) {
         until(event, async || self.has_said(event)).await;
     }
 
     /// SIGTERM, as ECS sends it.
-    async fn stop(mut self) -> ExitStatus {
+    pub async fn stop(mut self) -> ExitStatus {
         let sent = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().expect("kill");
         assert!(sent.success());
         let ended = async {
@@ -211,41 +279,10 @@ async fn two_processes_on_one_table_remedy_each_of_200_throttled_builds_once() {
     until("more writes", async || stage.sim.writes().len() > before || stage.proven() == PROJECTS).await;
     drop(second);
     third.says("DaemonStarted").await;
-    until("every proof", async || stage.proven() == PROJECTS).await;
-    until("every verdict", async || {
-        let book = stage.book().await;
-        let verified = |stage| stage == Stage::Closed(Outcome::Verified);
-        book.history("default").remediations().filter(|(_, r)| verified(r.stage())).count() == PROJECTS
-    })
-    .await;
+    stage.all_are_verified().await;
     assert_eq!(third.stop().await.code(), Some(0));
     assert_eq!(lease::holder(&Store::DynamoDb(stage.table.clone())).await.expect("a lease"), None);
-
-    let writes = stage.sim.writes();
-    for operation in ["UpdateProject", "PutRolePolicy", "RetryBuild"] {
-        let done = writes.iter().filter(|call| call.operation == operation);
-        // Of a retried build its project counts.
-        let mut targets: Vec<&str> = done.map(|call| call.target.split(':').next().unwrap_or_default()).collect();
-        targets.sort_unstable();
-        let all = targets.len();
-        targets.dedup();
-        assert_eq!((all, targets.len()), (PROJECTS, PROJECTS), "{operation}");
-    }
-    let ledger = Ledger::open(Store::DynamoDb(stage.table.clone())).await.expect("a ledger");
-    let records = ledger.load().await.expect("a history");
-    let mut detected: Vec<&str> = Vec::new();
-    for record in &records {
-        if let Fact::Detected(found) = &record.fact {
-            detected.push(found.build.as_str());
-        }
-    }
-    for build in &throttled {
-        assert_eq!(detected.iter().filter(|id| *id == build).count(), 1, "{build}");
-    }
-    let plans =
-        records.iter().filter(|record| matches!(&record.fact, Fact::Remediation { entry: Entry::Planned(_), .. }));
-    assert_eq!(plans.count(), PROJECTS);
-    assert_eq!(stage.book().await.history("default").pending().len(), 0, "every build has an outcome");
+    stage.each_was_remedied_once(&throttled).await;
 }
 
 #[tokio::test]

@@ -8,6 +8,10 @@
 mod contract;
 mod daemons;
 mod damaged;
+mod faults;
+#[path = "../support/killed.rs"]
+mod killed;
+mod kills;
 mod lease;
 mod lost_answers;
 mod permissions;
@@ -15,6 +19,7 @@ mod proxy;
 #[path = "../support/records.rs"]
 mod records;
 mod tables;
+mod troubles;
 
 use aws_config::BehaviorVersion;
 use aws_sdk_dynamodb::Client;

@@ -156,6 +156,17 @@ pub enum LedgerError {
         /// Which file.
         path: PathBuf,
     },
+    /// A quota, a limit of the process, or a disk that fails.
+    #[error(
+        "the disk did not take a write to ledger `{}`, or did not give back what is on it ({detail}): look at its quota, at the process's limit of file sizes, and at the disk itself; nothing was recorded, and nothing is changed that is not recorded",
+        path.display()
+    )]
+    Disk {
+        /// Which file.
+        path: PathBuf,
+        /// What SQLite says of it.
+        detail: String,
+    },
     /// Locked for longer than an append takes.
     #[error(
         "another process keeps ledger `{}` locked: end it (an open `sqlite3` for example), then try again",

@@ -160,6 +160,7 @@ pub(super) fn fault(path: &Path, error: rusqlite::Error) -> LedgerError {
         Some(ErrorCode::DatabaseCorrupt) => broken(&path, error.to_string()),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => LedgerError::Busy { path },
         Some(ErrorCode::DiskFull) => LedgerError::Full { path },
+        Some(ErrorCode::SystemIoFailure) => LedgerError::Disk { path, detail: error.to_string() },
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
             LedgerError::NotWritable { path, detail: error.to_string() }
         }

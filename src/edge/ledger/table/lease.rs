@@ -194,7 +194,7 @@ async fn put(
     let done = match link.update(update).await {
         Ok(Put::Done) => true,
         Ok(Put::Refused) => read(link).await?.is_some_and(|now| now.version == version),
-        Err(error) if error.is_unknown() => match read(link).await? {
+        Err(error) if error.may_pass() => match read(link).await? {
             Some(now) if now.version == version => true,
             _ => return Err(error),
         },

@@ -183,18 +183,24 @@ impl Table {
                     damaged @ LedgerError::Table(TableError::Broken { .. }) => last = damaged,
                     refusal => return Err(refusal),
                 },
-                Err(Cancelled::Failed(error)) if error.is_unknown() => {
-                    return match self.is_there(record.seq, &mark).await {
-                        Ok(true) => Ok(()),
-                        Ok(false) | Err(_) => Err(error.into()),
-                    };
+                // An attempt whose answer was lost may have been done, whatever the last one met.
+                Err(Cancelled::Failed(error)) if error.may_pass() => {
+                    return self.unless_there(record.seq, &mark, error.into()).await;
                 }
                 Err(Cancelled::Failed(error)) => return Err(error.into()),
             }
             tokio::time::sleep(pause).await;
             pause += STEP_ASIDE;
         }
-        Err(last)
+        self.unless_there(record.seq, &mark, last).await
+    }
+
+    /// The error, unless the entry is there all the same.
+    async fn unless_there(&self, seq: u64, mark: &str, error: LedgerError) -> Result<(), LedgerError> {
+        match self.is_there(seq, mark).await {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(error),
+        }
     }
 
     /// The transaction that appends. [`Table::refusal`] knows their order.

@@ -121,11 +121,6 @@ impl TableError {
             _ => false,
         }
     }
-
-    /// Whether nothing is known of what the call did.
-    pub(super) fn is_unknown(&self) -> bool {
-        matches!(self, TableError::Call { source, .. } if source.failure() == Failure::Transient)
-    }
 }
 
 fn next_step(error: &CallError) -> &'static str {
