@@ -96,6 +96,16 @@ fn a_credential_that_would_break_builds_is_proposed_to_nobody() {
 }
 
 #[test]
+fn what_speaks_against_a_patch_is_told_once() {
+    use Remedy::{ProposePatch, RegistryCredential};
+    let project = || Project { has_batch: true, unrepresentable: vec!["x".to_string()], ..project("web") };
+    for remedies in [&[RegistryCredential][..], &[ProposePatch, RegistryCredential]] {
+        let detail = provisioning().provisioning(remedies).of(project()).detail();
+        assert_eq!(detail.matches("propose_patch: ").count(), 1, "{detail}");
+    }
+}
+
+#[test]
 fn the_place_in_the_list_decides() {
     use Remedy::{BuildspecLogin, ProposePatch, RegistryCredential};
     let inline = || later_phase().later(&[ProposePatch, BuildspecLogin]);
