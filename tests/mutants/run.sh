@@ -7,8 +7,8 @@
 #   tests/mutants/run.sh --shard 0/8                            an eighth of all
 #
 # The whole crate would be linked with the AWS SDKs for every mutant. The domain needs none of them, so it is laid out as
-# a crate of its own below the build directory, with the tests that need only it, and changed there: nothing in the working tree is
-# touched. What was found lies in target/mutants/mutants.out; docs/decisions/mutation-testing.md says how to read it.
+# a crate of its own below the build directory, with the tests that need only it, and changed there: the working tree is
+# not touched. What was found lies in target/mutants/mutants.out; docs/decisions/mutation-testing.md says how to read it.
 set -eu
 
 cd "$(dirname "$0")/../.."
