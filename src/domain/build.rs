@@ -480,7 +480,8 @@ impl SecretArn {
     /// Whether a reference in a project means this secret: by its full ARN, its ARN without the suffix, or its name.
     pub fn is_meant_by(&self, reference: &str) -> bool {
         let full = self.as_str();
-        let partial = &full[..full.len() - full.rsplit(self.name()).next().map_or(0, str::len)];
+        let name_at = full.rfind(':').map_or(0, |colon| colon + 1);
+        let partial = full.get(..name_at + self.name().len()).unwrap_or(full);
         let of_arn =
             |arn: &str| reference.strip_prefix(arn).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'));
         let by_name = !reference.starts_with("arn:") && reference.split(':').next() == Some(self.name());
@@ -496,3 +497,6 @@ impl SecretArn {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

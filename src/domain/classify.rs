@@ -532,4 +532,36 @@ mod tests {
         assert_eq!((diagnosis.cause, diagnosis.recovered), (Cause::HubPullLimit, true));
         assert_eq!(diagnosis.phase.unwrap().as_str(), "INSTALL");
     }
+
+    #[rstest]
+    #[case(Cause::HubPullLimit, true)]
+    #[case(Cause::HubAbuseLimit, true)]
+    #[case(Cause::HubLoginLimit, true)]
+    #[case(Cause::OtherRegistry, true)]
+    #[case(Cause::NotThrottled, false)]
+    #[case(Cause::NeedsLog, false)]
+    #[case(Cause::Unknown, false)]
+    fn a_login_cures_only_an_anonymous_pull_that_docker_hub_throttled(#[case] cause: Cause, #[case] throttled: bool) {
+        let diagnosis = Diagnosis { login: Login::Anonymous, ..Diagnosis::without_refusal(cause, None) };
+        assert_eq!(diagnosis.is_throttled(), throttled);
+        assert_eq!(diagnosis.is_curable(), cause == Cause::HubPullLimit);
+        assert!(!Diagnosis { login: Login::Authenticated, ..diagnosis }.is_curable());
+    }
+
+    #[rstest]
+    #[case(
+        "CannotPullContainerError: unexpected status from HEAD request to https://registry-1.docker.io/v2/nod...",
+        true
+    )]
+    #[case("CannotPullContainerError: unexpected status from HEAD request to https://x/v2/node: 403 Forbid...", false)]
+    // Neither is a status: too short, and none that HTTP has.
+    #[case("CannotPullContainerError: 12 layers: unexpected status from HEAD request to https://x/v2/nod...", true)]
+    #[case("CannotPullContainerError: 999 layers: unexpected status from HEAD request to https://x/v2/nod...", true)]
+    #[case("CannotPullContainerError: no such host...", false)]
+    #[case("unexpected status from HEAD request to https://x/v2/nod...", false)]
+    #[case(&format!("CannotPullContainerError: unexpected status {}", "x".repeat(255 - 44)), true)]
+    #[case(&format!("CannotPullContainerError: unexpected status {}", "x".repeat(254 - 44)), false)]
+    fn a_message_is_cut_if_it_ends_before_the_status_that_it_announces(#[case] message: &str, #[case] expected: bool) {
+        assert_eq!(cut_message(&phase("PROVISIONING", "FAILED", message)).is_some(), expected, "{message}");
+    }
 }

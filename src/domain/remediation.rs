@@ -504,3 +504,6 @@ impl fmt::Display for BrokenHistory {
 fn slot(slots: &mut [Option<Timestamp>], n: usize) -> Result<&mut Option<Timestamp>, BrokenHistory> {
     slots.get_mut(n).ok_or_else(|| BrokenHistory::new("an entry names a change that the plan does not have"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -197,4 +197,30 @@ mod tests {
         assert_eq!(seen.len(), count, "{seen:?}");
         assert!(seen.iter().all(|seen| seen.trouble == Trouble::AccessDenied));
     }
+
+    #[test]
+    fn a_login_that_was_refused_in_a_phase_that_did_not_fail_broke_nothing() {
+        use crate::domain::testing::build;
+        let mut scan = in_log("Error response from daemon: unauthorized: incorrect username or password");
+        let failed = build("web:41").failed_in("BUILD");
+        assert_eq!(trouble(&failed, None), None);
+        assert_eq!(trouble(&build("web:41"), Some(&scan)), None);
+        for (phase, expected) in [
+            (None, Some(Trouble::LoginRefused)),
+            (Some("BUILD"), Some(Trouble::LoginRefused)),
+            (Some("PRE_BUILD"), None),
+        ] {
+            scan.troubles[0].phase = phase.map(PhaseName::new);
+            assert_eq!(trouble(&failed, Some(&scan)), expected, "{phase:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_context_tells_comes_before_the_log() {
+        use crate::domain::testing::build;
+        let scan = in_log("Error response from daemon: unauthorized: incorrect username or password");
+        let mut failed = build("web:41").failed_in("PROVISIONING");
+        failed.phases[0].contexts.push(Context { code: "CLIENT_ERROR".to_string(), message: DENIED.to_string() });
+        assert_eq!(trouble(&failed, Some(&scan)), Some(Trouble::SecretUnreadable));
+    }
 }

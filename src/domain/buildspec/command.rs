@@ -416,4 +416,46 @@ mod tests {
             assert_eq!(actions(script), [action], "{script}");
         }
     }
+
+    #[test]
+    fn a_tool_pulls_only_by_some_of_its_verbs() {
+        for (script, action) in [
+            ("sam local invoke", BUILDS),
+            ("pack build app", BUILDS),
+            ("skaffold run", BUILDS),
+            ("docker-buildx build .", BUILDS),
+            ("docker stack deploy -c a.yml web", BUILDS),
+            ("docker service create nginx", BUILDS),
+            ("docker plugin install x", BUILDS),
+            ("docker buildx inspect --bootstrap", Action::Pull(Registry::Hub)),
+            ("localstack start -d", Action::Pull(Registry::Hub)),
+            ("k3d cluster create ci", Action::Pull(Registry::Hub)),
+            ("service docker start", Action::Daemon),
+            ("python3 build.py", Action::Calls(Hidden::Script)),
+            ("docker stack ls", Action::Uses),
+            ("docker service ls", Action::Uses),
+            ("docker buildx inspect", Action::Uses),
+            ("sam build", Action::Calls(Hidden::BuildTool)),
+            ("sam deploy -u", Action::Calls(Hidden::BuildTool)),
+            ("bazel run //app:lint", Action::Calls(Hidden::BuildTool)),
+            ("bazel query //app:image", Action::Calls(Hidden::BuildTool)),
+        ] {
+            assert_eq!(actions(script), [action], "{script}");
+        }
+        for script in [
+            "podman login",
+            "pack inspect app",
+            "skaffold version",
+            "earthly prune",
+            "localstack stop",
+            "kind get clusters",
+            "service docker status",
+            "service nginx start",
+            "systemctl stop docker",
+            "systemctl start nginx",
+            "python3 -c pass",
+        ] {
+            assert_eq!(actions(script), [], "{script}");
+        }
+    }
 }

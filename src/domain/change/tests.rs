@@ -30,6 +30,16 @@ fn a_grant_that_was_there_is_where_it_shall_be() {
     assert_eq!(change.position(None, &GrantSeen::Absent), Position::Neither);
 }
 
+#[test]
+fn a_grant_that_replaces_a_document_is_before_it_while_that_is_there() {
+    let before = json!({ "Statement": [] });
+    let (role, policy) = (RoleName::new("builds"), GRANT.to_string());
+    let change = Change::Grant { role, policy, before: Some(before.clone()), after: grant_document() };
+    assert_eq!(change.position(None, &GrantSeen::Present(before)), Position::Before);
+    assert_eq!(change.position(None, &GrantSeen::Present(json!({ "Statement": "theirs" }))), Position::Neither);
+    assert!(!change.was_there());
+}
+
 #[rstest]
 #[case(project("web"), Position::Before)]
 #[case(project("web").credential(SECRET), Position::After)]
@@ -66,6 +76,12 @@ fn an_absent_type_of_pull_credentials_means_codebuild() {
 #[case(logged_in().buildspec(&format!("# theirs\n{}", logged_in_buildspec())).plain_variable("DOCKERHUB_PASSWORD"), Position::Neither)]
 #[case(project("web").buildspec(BUILDSPEC).plain_variable("DOCKERHUB_USERNAME"), Position::Neither)]
 #[case(logged_in().plain_variable("DOCKERHUB_PASSWORD"), Position::Neither)]
+#[case(
+    project("web").buildspec(&logged_in_buildspec())
+        .secret_variable("DOCKERHUB_USERNAME", "theirs:username")
+        .secret_variable("DOCKERHUB_PASSWORD", &format!("{SECRET}:password")),
+    Position::Neither
+)]
 fn of_a_login(#[case] project: Project, #[case] expected: Position) {
     let position = login_change().position(Some(&project), &GrantSeen::Absent);
     assert_eq!(position, expected);
@@ -113,4 +129,30 @@ fn documents_are_compared_by_what_they_say() {
     ] {
         assert!(!same_document(&one, &other), "{other}");
     }
+}
+
+#[rstest]
+#[case(credential_change(), project("web"), false)]
+#[case(credential_change(), project("web").credential(SECRET).pulls_as("CODEBUILD"), true)]
+// The same value may be anyone's.
+#[case(credential_change(), project("web").credential("other"), false)]
+#[case(login_change(), project("web").buildspec(BUILDSPEC), false)]
+#[case(login_change(), project("web").buildspec(BUILDSPEC).plain_variable("DOCKERHUB_USERNAME"), false)]
+#[case(
+    login_change(),
+    project("web").buildspec(BUILDSPEC).secret_variable("DOCKERHUB_USERNAME", &format!("{SECRET}:username")), true
+)]
+#[case(login_change(), project("web").buildspec(&logged_in_buildspec()), true)]
+#[case(login_change(), project("web").buildspec(&format!("# theirs\n{}", logged_in_buildspec())), true)]
+#[case(login_change(), project("web"), false)]
+#[case(grant_change(), project("web").credential(SECRET), false)]
+fn part_of_it_is_there(#[case] change: Change, #[case] project: Project, #[case] expected: bool) {
+    assert_eq!(change.is_partly_there(Some(&project)), expected);
+    assert!(!change.is_partly_there(None));
+}
+
+#[test]
+fn what_changes_is_named_for_people() {
+    assert_eq!(grant_change().what(), "inline policy `unthrottled-dockerhub` of role `builds`");
+    assert_eq!(credential_change().what(), "our change to the project");
 }

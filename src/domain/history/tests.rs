@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::build::{Project, Role};
 use crate::domain::change::GrantSeen;
 use crate::domain::classify::{Cause, Site};
-use crate::domain::decide::{HoldReason, KeptOut, unusable, without_build};
+use crate::domain::decide::{HoldReason, KeptOut, LeaveReason, unusable, without_build};
 use crate::domain::detect::{Evidence, Place};
 use crate::domain::patch::Owner;
 use crate::domain::plan::Plan;
@@ -554,5 +554,36 @@ fn a_kept_grant_is_its_last_remediations_until_it_is_gone_or_another_is_planned(
         let gone = with(kept("web:1"), vec![of_remediation("web:1", last)]);
         assert_eq!(keepers(gone.clone()), []);
         assert!(!history(gone).made_grant(&RoleName::new("builds"), GRANT));
+    }
+}
+
+/// A remediation of the project that a later build proved.
+fn proven(because: &str) -> Vec<Fact> {
+    let verified = of_remediation(because, Entry::Verified { by: id("web:99") });
+    [applied(plan(because)), vec![verified]].concat()
+}
+
+#[test]
+fn of_a_projects_proven_remedies_of_a_kind_the_newest_is_in_place() {
+    let in_place = |facts: Vec<Vec<Fact>>| -> Vec<String> {
+        history(facts.concat()).in_place().map(|(id, _)| id.to_string()).collect()
+    };
+    let name = |because: &str| RemediationId::of(&id(because)).to_string();
+    assert_eq!(in_place(vec![applied(plan("web:41"))]), Vec::<String>::new());
+    assert_eq!(in_place(vec![proven("web:41")]), [name("web:41")]);
+    assert_eq!(in_place(vec![proven("web:41"), proven("web:43")]), [name("web:43")]);
+    let undone = of_remediation("web:41", Entry::SetBack { owner: Owner::Terraform });
+    assert_eq!(in_place(vec![proven("web:41"), vec![undone]]), Vec::<String>::new());
+}
+
+#[test]
+fn a_build_is_diagnosed_while_it_waits_and_after_it_was_judged_last() {
+    let waits = Fact::Detected(detected("web:41", Site::BuildImage));
+    let left = Judgement::Left { reason: LeaveReason::NoPolicy, detail: String::new() };
+    let judged = Fact::Judged { build: id("web:41"), judgement: left };
+    for facts in [vec![waits.clone()], vec![waits, judged]] {
+        let history = history(facts);
+        assert_eq!(history.diagnosed(&id("web:41")), Some(&detected("web:41", Site::BuildImage)));
+        assert_eq!(history.diagnosed(&id("web:42")), None);
     }
 }

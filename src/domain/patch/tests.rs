@@ -1,6 +1,7 @@
 //! Patches as their owners read them, and that no name breaks out of its place.
 
 use super::*;
+use crate::domain::change::Edit;
 use crate::domain::testing::*;
 use rstest::rstest;
 use serde_json::json;
@@ -247,4 +248,33 @@ fn likeness_is_of_what_is_asked_for_and_not_of_the_build() {
     assert!(!patch("web:41").is_like(&Patch { login: None, ..patch("web:41") }));
     assert!(!patch("web:41").is_like(&Patch { owner: None, ..patch("web:41") }));
     assert!(!patch("web:41").is_like(&Patch { changes: vec![grant_change()], ..patch("web:41") }));
+}
+
+#[test]
+fn a_grant_alone_and_members_alone_are_whole_in_every_form() {
+    let grant = Plan { changes: vec![grant_change()], ..plan("web:41") };
+    for form in FORMS {
+        let text = |plan: &Plan| code(form, &render(form, &[Sheet::of_plan(plan)]));
+        let (granted, mirrored) = (text(&grant), text(&mirror_plan()));
+        assert!(granted.contains("secretsmanager:GetSecretValue"), "{granted}");
+        assert!(mirrored.contains(MIRRORED), "{mirrored}");
+        for text in [granted, mirrored] {
+            assert_eq!(text.starts_with("import * as codebuild"), matches!(form, Form::Cdk), "{text}");
+        }
+    }
+}
+
+#[test]
+fn the_head_says_what_the_patch_is_for() {
+    let reference = format!("{SECRET}:docker_auth_config");
+    let edits = vec![Edit::Variable { name: "DOCKER_AUTH_CONFIG".to_string(), reference }];
+    let variable = Plan { changes: vec![grant_change(), Change::Project { edits }], ..plan("web:41") };
+    for (plan, what) in [
+        (mirror_plan(), "CodeBuild project web: take the same image from ECR Public"),
+        (variable, "CodeBuild project web: log in to Docker Hub by a variable that docker reads"),
+        (plan("web:41"), "CodeBuild project web: pull with the Docker Hub credential"),
+    ] {
+        let text = render(Form::Terraform, &[Sheet::of_plan(&plan)]);
+        assert!(text.contains(what), "{text}");
+    }
 }

@@ -80,3 +80,14 @@ fn the_parts_of_a_plan_are_found() {
     let empty = Plan { changes: vec![], ..plan };
     assert_eq!((empty.grant(), empty.edits()), (None, &[][..]));
 }
+
+#[test]
+fn a_plan_begins_with_its_first_change() {
+    assert!(plan("web:41").to_string().starts_with("+ role builds"));
+}
+
+#[test]
+fn a_remediation_is_named_after_its_build() {
+    let id = RemediationId::of(&BuildId::new("web:4f1d2e07-aa55-4c11-9d3e-0123456789ab"));
+    assert_eq!((id.as_str(), id.to_string().as_str()), ("web-4f1d2e07aa55", "web-4f1d2e07aa55"));
+}

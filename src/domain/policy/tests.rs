@@ -123,3 +123,18 @@ fn each_site_has_its_remedies_in_the_operators_order() {
         assert_eq!(serde_json::to_value(remedy).unwrap(), remedy.name());
     }
 }
+
+#[test]
+fn a_mode_is_named_as_the_settings_write_it() {
+    let names = [Mode::Observe, Mode::Propose, Mode::Apply].map(Mode::name);
+    assert_eq!(names, ["observe", "propose", "apply"]);
+}
+
+#[test]
+fn a_remedy_cures_pulls_of_its_site() {
+    assert_eq!(Remedy::RegistryCredential.site(), Some(Site::BuildImage));
+    assert_eq!(Remedy::MirrorImage.site(), Some(Site::BuildImage));
+    assert_eq!(Remedy::BuildspecLogin.site(), Some(Site::DockerClient));
+    assert_eq!(Remedy::DockerAuthVariable.site(), Some(Site::DockerClient));
+    assert_eq!(Remedy::ProposePatch.site(), None);
+}

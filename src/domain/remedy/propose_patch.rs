@@ -30,8 +30,6 @@ pub fn ingredients(material: Material<'_>, site: Site) -> Result<Ingredients, In
         Site::BuildImage => (registry_credential::edits(material)?, None),
         Site::DockerClient => match buildspec_login::edits(material) {
             Ok(edits) => (edits, None),
-            // A runner ignores the commands of any buildspec.
-            Err(_) if material.project.is_runner => return Err(Inapplicable::Runner),
             Err(why) if why.is_for_owner() => {
                 let login = buildspec_login::login(material)?;
                 let variables = buildspec_login::variables(material, &material.project.environment)?;

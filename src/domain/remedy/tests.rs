@@ -235,6 +235,13 @@ fn a_build_that_was_given_something_else_is_not_cured_by_a_login_in_the_project(
     ] {
         assert_eq!(login_after(&build, &ours), Err(why));
     }
+    let batch = "version: 0.2\nbatch:\n  build-list:\n    - identifier: a\n      buildspec: a.yml\n";
+    let of_batch = Build { batch: Some("arn".to_string()), buildspec: Buildspec::of(Some("a.yml")), ..build.clone() };
+    let own = OwnOfMembers { line: 5, key: "buildspec" };
+    let batched = project("web").buildspec(batch);
+    assert_eq!(login_after(&of_batch, &batched), Err(Inapplicable::BatchMembers(own)));
+    let of_none = Build { batch: None, ..of_batch };
+    assert_eq!(login_after(&of_none, &batched), Err(Inapplicable::BuildDiffers("buildspec")));
     assert!(login_after(&of_a_pipeline, &ours).is_ok(), "a pipeline that runs the project's own buildspec");
 }
 

@@ -32,6 +32,7 @@ fn builds_that_somebody_else_starts_again_are_left_to_them() {
 #[test]
 fn tokens_are_of_the_build_and_of_the_call() {
     let tokens = [retry_token(&id("web:41")), start_token(&id("web:41")), retry_token(&id("web:42"))];
+    assert_ne!(start_token(&id("web:41")), start_token(&id("web:42")));
     assert_eq!(tokens[0], retry_token(&id("web:41")));
     assert!(tokens[0] != tokens[1] && tokens[0] != tokens[2]);
 }

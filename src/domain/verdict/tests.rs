@@ -283,3 +283,11 @@ fn only_a_throttle_is_no_worse_than_before() {
         assert!(why.made_worse());
     }
 }
+
+#[rstest]
+#[case(with_credential(), Verdict::Effective)]
+#[case(with_credential().failed_in("BUILD"), Verdict::Inconclusive(Inconclusive::NotReached))]
+fn where_a_phase_stands_that_is_not_known_only_the_whole_build_tells(#[case] build: Build, #[case] expected: Verdict) {
+    let plan = Plan { phase: PhaseName::new("TOMORROW"), site: Site::DockerClient, ..plan("web:41") };
+    assert_eq!(judge(&plan, &build, &well(), None), expected);
+}

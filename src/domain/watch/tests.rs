@@ -292,6 +292,47 @@ fn builds_that_swap_places_are_no_other_order() {
 }
 
 #[test]
+fn a_list_that_goes_back_in_time_by_more_than_swaps_do_is_in_another_order() {
+    for (later, order) in [(600, Order::NewestFirst), (601, Order::Unordered)] {
+        let mut sweep = Watch::default().sweep(seconds(7_200), at(0));
+        let page = [id("web:1"), id("web:2")];
+        let builds = [build("web:1").started_at(at(-3_600)), build("web:2").started_at(at(later - 3_600))];
+        assert_eq!(sweep.reaches_back(&page, &builds), Next::Page);
+        assert_eq!(sweep.order(), order);
+    }
+}
+
+#[test]
+fn a_page_reaches_back_by_the_start_of_its_last_build() {
+    let page = [id("web:1"), id("web:2")];
+    let builds = [build("web:1").started_at(at(-60)), build("web:2").started_at(at(-7_300))];
+    let mut sweep = Watch::default().sweep(seconds(7_200), at(0));
+    assert_eq!(sweep.reaches_back(&page, &builds), Next::Enough);
+    assert_eq!(sweep.order(), Order::NewestFirst);
+}
+
+#[test]
+fn a_later_sweep_goes_back_to_shortly_before_the_last_one() {
+    let mut watch = Watch::default();
+    let sweep = watch.sweep(seconds(86_400), at(0));
+    assert!(sweep.is_unknown(&id("web:1")));
+    watch.take_in(Sweep { listed: vec![id("web:1")], ..sweep }, &[id("web:1")]);
+    let next = watch.sweep(seconds(86_400), at(60));
+    assert_eq!(next.since, at(-600));
+    assert!(!next.is_unknown(&id("web:1")) && next.is_unknown(&id("web:2")));
+}
+
+#[test]
+fn the_horizon_is_the_older_of_the_look_back_and_the_last_sweep() {
+    let mut watch = Watch::default();
+    assert_eq!(watch.horizon(seconds(7_200), at(0)), at(-7_200));
+    let sweep = watch.sweep(seconds(7_200), at(0));
+    watch.take_in(sweep, &[]);
+    assert_eq!(watch.horizon(seconds(7_200), at(60)), at(60 - 7_200));
+    assert_eq!(watch.horizon(seconds(7_200), at(86_400)), at(-600));
+}
+
+#[test]
 fn a_clock_that_was_ahead_hides_no_build() {
     let mut model = Model::new(2);
     model.now = at(86_400);
@@ -324,6 +365,10 @@ fn unfinished_builds_are_read_less_often_with_age() {
     let young = build("web:1").running().started_at(at(0));
     watch.keep_unfinished(&young, at(1_799));
     assert_eq!(watch.due(at(1_799)), [id("web:1")]);
+
+    watch.keep_unfinished(&young, at(1_800));
+    assert_eq!(watch.due(at(1_800)), []);
+    assert_eq!(watch.due(at(1_890)), [id("web:1")]);
 
     watch.keep_unfinished(&young, at(7_200));
     assert_eq!(watch.due(at(7_200 + 359)), []);

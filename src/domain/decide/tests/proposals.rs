@@ -96,6 +96,16 @@ fn a_credential_that_would_break_builds_is_proposed_to_nobody() {
 }
 
 #[test]
+fn what_speaks_against_a_patch_is_told_once() {
+    use Remedy::{ProposePatch, RegistryCredential};
+    let project = || Project { has_batch: true, unrepresentable: vec!["x".to_string()], ..project("web") };
+    for remedies in [&[RegistryCredential][..], &[ProposePatch, RegistryCredential]] {
+        let detail = provisioning().provisioning(remedies).of(project()).detail();
+        assert_eq!(detail.matches("propose_patch: ").count(), 1, "{detail}");
+    }
+}
+
+#[test]
 fn the_place_in_the_list_decides() {
     use Remedy::{BuildspecLogin, ProposePatch, RegistryCredential};
     let inline = || later_phase().later(&[ProposePatch, BuildspecLogin]);
@@ -183,6 +193,12 @@ fn another_proposal_is_a_new_one() {
     let first = elsewhere().of_build("web:40").judged("web:40");
     let half = project("web").secret_variable("DOCKERHUB_USERNAME", &format!("{SECRET}:username"));
     assert_eq!(elsewhere().after(vec![first.clone()]).of(half).word(), "patch");
+    let image = || provisioning().most(Mode::Propose);
+    let credential = image().of_build("web:40").judged("web:40");
+    let less = image().after(vec![credential.clone()]).of(project("web").pulls_as("SERVICE_ROLE"));
+    assert_eq!(less.word(), "propose: registry_credential");
+    let mirror = image().after(vec![credential]).provisioning(&[Remedy::MirrorImage]);
+    assert_eq!(mirror.word(), "propose: mirror_image");
     // The other phase of the same project has a cause of its own.
     let image = provisioning().after(vec![first.clone()]).most(Mode::Propose);
     assert_eq!(image.word(), "propose: registry_credential");
@@ -223,4 +239,43 @@ fn no_patch_has_an_edit_of_a_text_that_is_not_the_projects() {
         });
         assert_eq!(edits.filter(is_edit).count(), expected);
     }
+}
+
+#[test]
+fn a_login_or_a_mirror_in_what_the_build_ran_speaks_against_a_patch() {
+    let of_pipeline = |ran: &str| {
+        let mut situation = later_phase();
+        situation.build = situation.build.by("codepipeline/ship");
+        situation.build.buildspec = Buildspec::Inline(ran.to_string());
+        situation
+    };
+    assert_eq!(of_pipeline(&BUILDSPEC.replace("node:22", "node:24")).word(), "patch");
+    assert_eq!(of_pipeline(&logged_in_buildspec()).word(), "no_remedy");
+    let start = "      - dockerd --registry-mirror=https://mirror.example\n      - docker";
+    let mirrored = of_pipeline(&BUILDSPEC.replace("      - docker", start));
+    assert_eq!(mirrored.word(), "no_remedy");
+    assert!(mirrored.detail().contains("line 5 of the buildspec sets up a mirror"), "{}", mirrored.detail());
+}
+
+#[test]
+fn a_variable_that_tells_of_a_login_speaks_against_a_patch_where_no_commands_were_read() {
+    let with = |project: Project| later_phase().of(project.plain_variable("DOCKER_PASSWORD")).word();
+    assert_eq!(with(project("web")), "no_remedy");
+    // Where there are none, nobody can log in.
+    let broken = project("web").buildspec(&BUILDSPEC.replace("phases:", "phases: ["));
+    assert_eq!(with(broken), "patch");
+}
+
+#[test]
+fn what_no_owner_can_do_either_is_no_patch_where_only_patches_are_asked_for() {
+    let mut situation = later_phase().later(&[Remedy::ProposePatch]);
+    situation.build.environment.kind = "ARM_CONTAINER".to_string();
+    assert_eq!(situation.word(), "no_remedy");
+}
+
+#[test]
+fn a_runner_is_told_why_a_login_would_not_help_it() {
+    let runner = Project { is_runner: true, ..project("web") };
+    let detail = later_phase().later(&[Remedy::ProposePatch]).of(runner).detail();
+    assert!(detail.contains("propose_patch: a runner's jobs bring their own commands"), "{detail}");
 }

@@ -54,6 +54,7 @@ fn a_build_that_was_throttled_elsewhere_waits_for_itself() {
 fn what_is_final_supersedes_nothing_and_is_superseded_by_nothing() {
     let detected = throttled("web:1", 1, Site::BuildImage);
     assert_eq!(unless_superseded(&waiting(), &detected, without_build()), without_build());
+    assert!(without_build().is_final() && !held(HoldReason::MaxOpen).is_final());
 }
 
 #[test]
@@ -61,6 +62,8 @@ fn a_newer_build_takes_the_place_of_all_older_ones() {
     let detected = throttled("web:5", 5, Site::BuildImage);
     assert_eq!(waiting().older_in_wait(&detected, HoldReason::MaxOpen), [id("web:2"), id("web:3")]);
     assert_eq!(waiting().older_in_wait(&detected, HoldReason::Freeze), [id("web:4")]);
+    let newest = throttled("web:3", 3, Site::BuildImage);
+    assert_eq!(waiting().older_in_wait(&newest, HoldReason::MaxOpen), [id("web:2")], "not itself");
     let oldest = throttled("web:1", 1, Site::BuildImage);
     assert_eq!(waiting().older_in_wait(&oldest, HoldReason::MaxOpen), []);
 }

@@ -975,3 +975,41 @@ fn what_settled_on_the_clock_of_a_process_that_is_gone_settles_again() {
     (world.now, world.since) = (jumped, jumped);
     assert_eq!(world.next_step(), Step::Wait { until: jumped + seconds(5) });
 }
+
+/// What a look shows of the project, without a grant.
+fn seen(project: Project) -> Seen {
+    let (grant, grant_use) = (GrantSeen::Absent, GrantUse::Free);
+    Seen { since: Timestamp::MIN, project: Some(project), grant, grant_use, verdicts: Vec::new() }
+}
+
+/// What is being taken back since second 10, after these entries.
+fn going_back(entries: &[Entry]) -> Remediation {
+    let mut remediation = Remediation::begin(plan("web:41"), at(0));
+    for (entry, n) in entries.iter().zip(1..) {
+        remediation.apply(entry, at(n)).unwrap();
+    }
+    remediation.apply(&rollback(RollbackReason::Operator), at(10)).unwrap();
+    remediation
+}
+
+#[test]
+fn a_change_that_was_never_begun_is_not_taken_back_whatever_the_project_looks_like() {
+    let set_by_someone = remedied().pulls_as("CODEBUILD");
+    for project in [project("web"), set_by_someone] {
+        let mut remediation = going_back(&[]);
+        let undone = Entry::Undone { change: 0 };
+        assert_eq!(remediation.next_step(&seen(project.clone()), at(11)), Step::Record(undone.clone()));
+        remediation.apply(&undone, at(11)).unwrap();
+        assert_eq!(remediation.next_step(&seen(project), at(60)), Step::Record(Entry::RolledBack));
+    }
+}
+
+#[test]
+fn what_is_edited_after_it_was_seen_undone_is_theirs() {
+    let mut remediation = going_back(&[Entry::InPlace { change: 0 }, Entry::InPlace { change: 1 }, Entry::Applied]);
+    for change in [1, 0] {
+        remediation.apply(&Entry::Undone { change }, at(20)).unwrap();
+    }
+    let theirs = seen(project("web").credential("another"));
+    assert_eq!(remediation.next_step(&theirs, at(60)), Step::Record(Entry::RolledBack));
+}
