@@ -216,7 +216,7 @@ const PHRASES: [&str; 30] = [
     "crane digest ",
     "failed to pull ",
     "docker://",
-    " in docker.io/",
+    IN_HUB,
     "reading image ",
     "etrieving image ",
     "failed for ",
@@ -233,6 +233,9 @@ const PHRASES: [&str; 30] = [
     "canonical_name\":",
 ];
 
+/// An image that is named with its host: `… in docker.io/library/node`.
+const IN_HUB: &str = " in docker.io/";
+
 /// containers/image: `reading manifest <tag> in <repository>`.
 const SOURCE: &str = "eading manifest ";
 
@@ -240,29 +243,24 @@ static PHRASE: LazyLock<Option<Finder>> = LazyLock::new(|| Finder::of(PHRASES.it
 
 /// Image references in the words of a client: after the phrases that name one.
 fn images(text: &str) -> Vec<String> {
-    if PHRASE.as_ref().is_some_and(|phrase| phrase.find(text.as_bytes(), 0).is_none()) {
-        return Vec::new();
-    }
     let mut found: Vec<(usize, String)> = Vec::new();
-    for phrase in PHRASES {
-        for (at, _) in text.match_indices(phrase) {
-            // ` in docker.io/…` names the host itself.
-            let from = if phrase.ends_with("docker.io/") { at + " in ".len() } else { at + phrase.len() };
-            let Some(word) = first_word(text.get(from..).unwrap_or_default()) else {
-                continue;
-            };
-            if is_reference(&word) {
-                found.push((from, word));
-            }
-        }
-    }
-    for (at, phrase) in text.match_indices(SOURCE) {
-        let mut words = text.get(at + phrase.len()..).unwrap_or_default().split_whitespace().skip(1);
-        let name = words.next().filter(|word| *word == "in").and_then(|_| words.next()).and_then(first_word);
-        found.extend(name.filter(|name| is_reference(name)).map(|name| (at, name)));
+    for hit in PHRASE.iter().flat_map(|phrase| phrase.starts(text.as_bytes())) {
+        let (from, word) = match PHRASES.get(hit.text) {
+            Some(&IN_HUB) => (hit.start + " in ".len(), text.get(hit.start + " in ".len()..).and_then(first_word)),
+            Some(_) => (hit.end, text.get(hit.end..).and_then(first_word)),
+            None => (hit.start, text.get(hit.end..).and_then(source)),
+        };
+        found.extend(word.filter(|word| is_reference(word)).map(|word| (from, word)));
     }
     found.sort();
     found.into_iter().map(|(_, word)| word).collect()
+}
+
+/// The repository behind [`SOURCE`].
+fn source(text: &str) -> Option<String> {
+    let mut words = text.split_whitespace().skip(1);
+    words.next().filter(|word| *word == "in")?;
+    words.next().and_then(first_word)
 }
 
 /// The next word without its quotes and the colon or dots that end it.
@@ -314,7 +312,8 @@ static LINE_SIGN: LazyLock<Option<Finder>> = LazyLock::new(|| {
     Finder::of(signs().filter(|sign| !signs().any(|other| other != *sign && sign.contains(other))))
 });
 
-fn may_name_image(text: &str) -> bool {
+/// Whether a line may name an image.
+pub fn may_name_image(text: &str) -> bool {
     LINE_SIGN.as_ref().is_none_or(|sign| sign.find(text.as_bytes(), 0).is_some())
 }
 
@@ -337,6 +336,11 @@ fn from_instruction(text: &str, lines: &[Line]) -> Option<String> {
     let name = word.trim_start_matches("${").trim_start_matches('$').trim_end_matches('}');
     let resolved = if name == word { word.to_string() } else { argument(name, lines)? };
     (is_instruction && Image::parse(&resolved).is_some() && resolved != "scratch").then_some(resolved)
+}
+
+/// Whether a piece of a log may say what a variable of `FROM` stands for.
+pub fn may_name_argument(raw: &[u8]) -> bool {
+    memchr::memmem::find(raw, b"ARG ").is_some()
 }
 
 fn argument(name: &str, lines: &[Line]) -> Option<String> {
