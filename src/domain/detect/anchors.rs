@@ -101,6 +101,8 @@ const AFTER_A_REFUSAL: &[(&str, Sign)] = &[
     ("lled on", Sign::Success),
     // Step 1/4 : FROM node.
     (": FROM ", Sign::Success),
+    // Image postgres:16 pull took PT19S.
+    ("l took PT", Sign::Success),
 ];
 
 /// An anchor that was found.

@@ -95,7 +95,7 @@ pub fn way(lines: &[Line], span: Span) -> Way {
     if PUSHES.iter().any(|sign| own.contains(sign)) {
         return Way::Push;
     }
-    if ["logging into ", "login attempt to "].iter().any(|sign| own.contains(sign)) {
+    if ["logging into ", "login attempt to ", "authenticating creds for "].iter().any(|sign| own.contains(sign)) {
         return Way::Login;
     }
     let before = lines.get(span.first.saturating_sub(BEFORE * 2)..span.first).unwrap_or_default();
@@ -132,7 +132,8 @@ const PULL: [&str; 13] = [
 ];
 
 /// What else a line holds that [`way_of_step`] reads.
-const OTHER_STEPS: [&str; 5] = ["Step ", "docker login", ": Preparing", ": Waiting", ": Retrying in"];
+const OTHER_STEPS: [&str; 6] =
+    ["Step ", "docker login", "Logging into ", "Login Succeeded", ": Preparing", ": Retrying in"];
 
 /// All of these at once, as most lines hold none.
 static STEPS: LazyLock<Option<Finder>> = LazyLock::new(|| Finder::of(PUSH.iter().chain(&PULL).chain(&OTHER_STEPS)));
@@ -146,13 +147,16 @@ fn way_of_step(text: &str) -> Option<Way> {
     if PULL.iter().any(|sign| text.contains(sign)) || is_step {
         return Some(Way::Pull);
     }
-    if text.contains("docker login") {
+    if text.contains("docker login") || text.starts_with("Logging into ") {
         return Some(Way::Login);
+    }
+    if text.starts_with("Login Succeeded") {
+        return Some(Way::Pull);
     }
     let waits = text.split_once(": ").is_some_and(|(layer, rest)| {
         layer.len() == 12
             && layer.bytes().all(|byte| byte.is_ascii_hexdigit())
-            && ["Preparing", "Waiting", "Retrying in"].iter().any(|state| rest.starts_with(state))
+            && ["Preparing", "Retrying in"].iter().any(|state| rest.starts_with(state))
     });
     (waits || PUSH.iter().any(|sign| text.contains(sign))).then_some(Way::Push)
 }
@@ -199,7 +203,7 @@ fn hosts(text: &str) -> Vec<String> {
 }
 
 /// The phrases after which clients name an image.
-const PHRASES: [&str; 30] = [
+const PHRASES: [&str; 31] = [
     "ailed to pull image ",
     "ull and unpack image ",
     "resolve reference ",
@@ -224,6 +228,7 @@ const PHRASES: [&str; 30] = [
     "failed to solve: ",
     "Image ",
     "ulling docker image: ",
+    "head request for ",
     "fetch image ",
     "pulling ",
     "crictl pull ",
@@ -304,7 +309,7 @@ fn with_host(image: String, before: &[Line]) -> String {
 }
 
 /// What else stands in the lines that [`line_image`] finds an image in, beside the [`PHRASES`].
-const LINE_SIGNS: [&str; 3] = [SOURCE, "FROM ", ": Pulling from "];
+const LINE_SIGNS: [&str; 4] = [SOURCE, "FROM ", ": Pulling from ", ")..."];
 
 /// All of these, but for those that another one is a part of.
 static LINE_SIGN: LazyLock<Option<Finder>> = LazyLock::new(|| {
@@ -325,6 +330,7 @@ fn line_image(text: &str, lines: &[Line]) -> Option<String> {
         .or_else(|| images(text).into_iter().next())
         .or_else(|| bare_command_image(text))
         .or_else(|| served_path(text))
+        .or_else(|| service_image(text))
 }
 
 /// `Step 1/4 : FROM $BASE AS build`, ` | >>> FROM node:22`: variables by the `ARG` line that stands before.
@@ -357,6 +363,13 @@ fn bare_command_image(text: &str) -> Option<String> {
     let word = rest.split_whitespace().find(|word| !word.starts_with('-'))?;
     let word = first_word(word)?;
     Image::parse(&word).map(|_| word.clone())
+}
+
+/// docker-compose 1: `Pulling db (postgres:16)...`.
+fn service_image(text: &str) -> Option<String> {
+    let (service, rest) = text.strip_prefix("Pulling ")?.split_once(" (")?;
+    let (image, _) = rest.split_once(")...")?;
+    (!service.contains(' ') && is_reference(image)).then(|| image.to_string())
 }
 
 /// `18.16: Pulling from docker/library/node`: the daemon prints the path without the host, so a path tells Docker Hub

@@ -57,12 +57,17 @@ fn pieces(row: &[u8], mut see: impl FnMut(&str)) {
     let ended = row.strip_suffix(b"\r").unwrap_or(row);
     // Most rows are UTF-8, which is checked faster than it is mended.
     let ended = str::from_utf8(ended).map_or_else(|_| String::from_utf8_lossy(ended), Cow::Borrowed);
-    if memchr::memchr2(b'\r', b'<', ended.as_bytes()).is_none() {
-        see(&visible(&ended));
-    } else {
-        // Some tools join the lines of a log with HTML's line break.
-        ended.split('\r').flat_map(|piece| piece.split("<br/>")).for_each(|piece| see(&visible(piece)));
+    if memchr::memchr2(b'\r', b'<', ended.as_bytes()).is_none() && !has_quotes_of_xml(&ended) {
+        return see(&visible(&ended));
     }
+    // Some tools join the lines of a log with HTML's line break, reports of tests with XML's.
+    let lines = ended.split('\r').flat_map(|piece| piece.split("<br/>")).flat_map(|piece| piece.split("&#10;"));
+    lines.for_each(|piece| see(&visible(&piece.replace("&quot;", "\""))));
+}
+
+/// Whether a quote or a line break stands in a text as an attribute of XML has it.
+fn has_quotes_of_xml(text: &str) -> bool {
+    memchr::memchr(b'&', text.as_bytes()).is_some() && (text.contains("&quot;") || text.contains("&#10;"))
 }
 
 /// How far a text, which is the end of a line, is indented within it. One blank belongs to the prefix before it.
@@ -87,7 +92,8 @@ fn rows(raw: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// A row that holds nothing to take out or to separate, as most do. The rest of this file would leave it as it is.
 fn plain(row: &[u8]) -> Option<&str> {
     let text = str::from_utf8(row).ok().filter(|_| is_plain(row))?;
-    (memchr::memchr(b'<', row).is_none() || !text.contains("<br/>")).then_some(text)
+    let is_one = memchr::memchr(b'<', row).is_none() || !text.contains("<br/>");
+    (is_one && !has_quotes_of_xml(text)).then_some(text)
 }
 
 /// Whether all of it is ASCII that a person sees. Without an early end, so that it is done with vector instructions.

@@ -29,6 +29,8 @@ pub fn is_quoted(lines: &[Line], at: usize, offset: usize) -> bool {
         || is_under_title(lines, at)
         || follows_explanation(lines, at)
         || is_introduced(lines, at)
+        || in_passed_test(lines, at)
+        || is_given(head)
 }
 
 /// Lines before, nearest first.
@@ -180,13 +182,37 @@ fn is_under_title(lines: &[Line], at: usize) -> bool {
         && title.text != underline.text
 }
 
-/// An indented example below `If a build fails with`.
+/// An indented example below `If a build fails with`, or one of several lines below `You may face this error:`.
 fn follows_explanation(lines: &[Line], at: usize) -> bool {
     const STARTS: [&str; 6] = ["If ", "When ", "You may ", "You might ", "Should ", "For example"];
-    lines.get(at).is_some_and(|line| line.indent >= 4)
-        && before(lines, at)
-            .find(|line| !is_blank(line))
-            .is_some_and(|line| line.indent == 0 && STARTS.iter().any(|start| line.text.starts_with(start)))
+    const INDENT: usize = 4;
+    let explains = |line: &Line| line.indent == 0 && STARTS.iter().any(|start| line.text.starts_with(start));
+    let mut said = before(lines, at).filter(|line| !is_blank(line));
+    let nearest = said.next();
+    let above = said.find(|line| line.indent < INDENT);
+    lines.get(at).is_some_and(|line| line.indent >= INDENT)
+        && (nearest.is_some_and(explains)
+            || (nearest.is_some_and(|line| line.indent >= INDENT)
+                && above.is_some_and(|line| explains(line) && line.text.trim_end().ends_with(':'))))
+}
+
+/// What the code under test wrote to its console in a file of tests that passed: jest and vitest put a head above it and the
+/// file's result below.
+fn in_passed_test(lines: &[Line], at: usize) -> bool {
+    const BEHIND: usize = 12;
+    const RESULTS: [&str; 4] = ["PASS ", "FAIL ", "✓ ", "❯ "];
+    let is_head = |line: &Line| ["console.", "stdout | ", "stderr | "].iter().any(|head| line.text.starts_with(head));
+    let behind = lines.get(at + 1..lines.len().min(at + 1 + BEHIND)).unwrap_or_default();
+    let result = behind.iter().find_map(|line| RESULTS.iter().find(|result| line.text.starts_with(**result)));
+    before(lines, at).take(3).any(is_head) && result.is_some_and(|result| ["PASS ", "✓ "].contains(result))
+}
+
+/// What a test says it feeds to its subject: `classify_test.go:33: input: ERROR: failed to solve: …`.
+fn is_given(head: &str) -> bool {
+    head.split_inclusive(": ").filter_map(|part| part.strip_suffix(": ")).any(|part| {
+        let word = part.rsplit([' ', '\t']).next().unwrap_or_default();
+        ["input", "Input", "given", "Given"].contains(&word)
+    })
 }
 
 /// A paragraph of its own below a sentence that announces it: `…, the following error message is issued:`.

@@ -121,7 +121,9 @@ pub fn literal_is_output(before: &str, inner: &str, tail: &str, around: &Around<
         None => element_is_output(tail, around),
         Some(':') => {
             let key = last_key(before.trim_end_matches(':'));
-            let is_carrier = CARRIERS.contains(&key.to_ascii_lowercase().as_str());
+            // A member that a program filled in: what stands before the message is its own.
+            let says_why = ["Reason", "reason"].iter().any(|end| key.ends_with(end)) && !inner.trim().is_empty();
+            let is_carrier = says_why || CARRIERS.contains(&key.to_ascii_lowercase().as_str());
             if PATTERN_KEYS.contains(&key.to_ascii_lowercase().as_str()) {
                 return false;
             }

@@ -157,7 +157,8 @@ impl Tally {
         let named = Finder::new(&named);
         for known in self.known.iter_mut().filter(|known| !known.finding.recovered) {
             known.finding.recovered = named.find(known.words.as_bytes()).is_some()
-                && (!matches!(image, Pulled::AfterRetry) || known.words.contains("Trying to pull"));
+                && (!matches!(image, Pulled::AfterRetry)
+                    || ["Trying to pull", "initializing source"].iter().any(|pull| known.words.contains(pull)));
         }
     }
 }
