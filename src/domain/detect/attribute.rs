@@ -308,8 +308,8 @@ fn with_host(image: String, before: &[Line]) -> String {
     named.into_iter().find(|named| Image::parse(named).is_some_and(|named| is_same(&named))).unwrap_or(image)
 }
 
-/// What else stands in the lines that [`line_image`] finds an image in, beside the [`PHRASES`].
-const LINE_SIGNS: [&str; 4] = [SOURCE, "FROM ", ": Pulling from ", ")..."];
+/// What else stands in the lines that [`line_image`] finds an image in, beside the [`PHRASES`]: `8.0: Pulling from`, `Pulling db (`.
+const LINE_SIGNS: [&str; 3] = [SOURCE, "FROM ", "ulling "];
 
 /// All of these, but for those that another one is a part of.
 static LINE_SIGN: LazyLock<Option<Finder>> = LazyLock::new(|| {

@@ -312,12 +312,13 @@ pub fn is_source_line(before: &str, tail: &str) -> bool {
     SIGNS.iter().any(|sign| before.contains(sign)) || ends_like_code.iter().any(|end| tail.trim_end().ends_with(end))
 }
 
-/// A text without what its closed literals hold.
+/// A text with one quote in the place of each of its closed literals.
 fn without_literals(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((head, literal)) = rest.split_once('"') {
         out.push_str(head);
+        out.push('"');
         let mut is_escaped = false;
         let end = literal.find(|c| {
             let is_end = c == '"' && !is_escaped;
