@@ -321,8 +321,17 @@ mod tests {
     #[case("a\u{1b}[1mb")]
     #[case("a<br/>b")]
     #[case("aéb")]
+    #[case("a=&quot;b&quot;")]
+    #[case("a&#10;b")]
     fn what_needs_cleaning_is_not_plain(#[case] row: &str) {
         assert_eq!(plain(row.as_bytes()), None);
+    }
+
+    #[test]
+    fn attributes_of_xml_are_read_as_they_were_written() {
+        let texts: Vec<String> =
+            lines(b"x=\"{&quot;a&quot;&#10;b & c", 1, 0).into_iter().map(|line| line.text).collect();
+        assert_eq!(texts, ["x=\"{\"a\"", "b & c"]);
     }
 
     #[test]

@@ -479,6 +479,12 @@ mod tests {
         "    try:\n        pull(image)\n    except Error as e:\n>       raise Failed(image)\nE       app.Failed: toomanyrequests: x"
     )]
     #[case("const c = pull({\n});\nError: toomanyrequests: x\n    at pull (app.js:1:2)\n});\nconst d = 1;")]
+    #[case("+ Error response from daemon: toomanyrequests: x")]
+    #[case("# Error response from daemon: toomanyrequests: x")]
+    #[case("Internal Server Error: toomanyrequests: x")]
+    #[case("<testcase name=\"a\"><failure message=\"no container: Error response from daemon: toomanyrequests: x\"/>")]
+    #[case("##[command]docker pull a\ntoomanyrequests: x\n##[warning]back off\n##[command]docker pull a")]
+    #[case("{\n  \"stoppedReason\": \"CannotPullContainerError: toomanyrequests: x\"\n}")]
     #[case("config: {\"latest\": {\"1.12\": \"crane digest julia:1.12: toomanyrequests: x\"}}")]
     fn programs_print_at_the_end_of_a_chain(#[case] text: &str) {
         assert!(is_output(text), "{text}");
@@ -510,6 +516,9 @@ mod tests {
     #[case("- [x] Error response from daemon: toomanyrequests: x")]
     #[case("fix(ci): Error response from daemon: toomanyrequests: x")]
     #[case("Fix the build: toomanyrequests: x")]
+    #[case("Building pr/12 - Fix the build: docker: Error response from daemon: toomanyrequests: x")]
+    #[case("AWS CodeBuild: toomanyrequests: x")]
+    #[case("#   Error response from daemon: toomanyrequests: x")]
     #[case("TODO: docker build fails sometimes: toomanyrequests: x")]
     #[case("> toomanyrequests: x. You may upgrade: `https://www.docker.com/increase-rate-limits`.")]
     #[case("#412  fix (build): docker error: toomanyrequests: x")]

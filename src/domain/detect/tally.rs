@@ -207,6 +207,24 @@ mod tests {
     }
 
     #[test]
+    fn a_pull_that_went_well_after_all_is_known_by_what_each_client_says() {
+        const HUB: &str = "toomanyrequests: You have reached your pull rate limit.";
+        let logs = [
+            format!("WARN  tc.postgres:16 - {HUB}\nINFO  tc.postgres:16 - Image postgres:16 pull took PT22.8S\n"),
+            format!(
+                "Failed to pull image \"a/b:1\": {HUB}\n  Normal   Pulled   89s   kubelet  Successfully pulled image \"a/b:1\" in 4s\n"
+            ),
+            format!(
+                "Failed, retrying in 1s ... (1/3). Error: initializing source docker://a/b:1: {HUB}\nWriting manifest to image destination\n"
+            ),
+        ];
+        for log in logs {
+            let found: Vec<_> = in_log(&log).findings.iter().map(|finding| finding.recovered).collect();
+            assert_eq!(found, [true], "{log}");
+        }
+    }
+
+    #[test]
     fn the_refusal_that_stands_is_kept_however_many_were_got_over() {
         let tolerated = |index: usize| format!("{STAMP} Running command x\n{}", refused(&format!("a/b{index}:1")));
         let log: String = (0..2 * KEPT).map(tolerated).collect();
