@@ -87,7 +87,7 @@ pub fn registry_of_host(host: &str) -> Registry {
         | "hub.docker.com" => Registry::DockerHub,
         "public.ecr.aws" | "ecr-public.aws.com" => Registry::EcrPublic,
         "ghcr.io" | "docker.pkg.github.com" => Registry::Ghcr,
-        "registry.gitlab.com" => Registry::Gitlab,
+        "registry.gitlab.com" | "gitlab.com" => Registry::Gitlab,
         "registry.k8s.io" | "k8s.gcr.io" => Registry::Gcr,
         _ if host.contains(".dkr.ecr") && (under("amazonaws.com") || under("amazonaws.com.cn") || under("on.aws")) => {
             Registry::EcrPrivate

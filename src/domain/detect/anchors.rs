@@ -26,81 +26,83 @@ pub enum Sign {
 /// and groups of beginnings that are alike, decide the speed on a log without a hit, by a factor of three;
 /// `cargo bench --bench diagnose` tells. So an anchor may begin within a word, and the order is no order of meaning.
 const ALWAYS: &[(&str, Sign)] = &[
-    // Entering phase BUILD.
-    ("ntering ph", Sign::Phase),
-    // Unexpected status code, unexpected status from.
-    ("cted st", Sign::Refusal),
-    ("O MANY", Sign::Refusal),
-    // Too many failed login attempts, login attempt to.
-    ("n attem", Sign::Refusal),
-    (": unauth", Sign::Login),
-    ("429 (Too", Sign::Refusal),
-    // Request exceeded pull rate limit.
-    ("eded pu", Sign::Refusal),
-    // StatusCode: 429, "<html>…
-    ("e: 429,", Sign::Refusal),
-    ("Phase comp", Sign::Phase),
-    ("oomanyreq", Sign::Refusal),
-    // Bazel: GET returned 429.
-    ("urned 429", Sign::Refusal),
-    ("ny Reque", Sign::Refusal),
-    (": 401 Un", Sign::Login),
-    ("429 TOO", Sign::Refusal),
-    // Unauthenticated pull rate limit.
-    ("enticated pull", Sign::Refusal),
-    // Denied: requested access to the resource, insufficient_scope.
-    ("ied: req", Sign::Login),
-    ("ny reque", Sign::Refusal),
-    ("o Many", Sign::Refusal),
-    ("us: 401", Sign::Login),
-    ("9: Too", Sign::Refusal),
-    // Error parsing HTTP 429.
-    ("TP 429", Sign::Refusal),
-    // Too many requests to registry.
-    ("to registry", Sign::Refusal),
-    ("ent_scope", Sign::Login),
-    // https://www.docker.com/increase-rate-limit.
-    ("e-rate-l", Sign::Refusal),
-    // Too many requests to upstream registry.
-    ("pstream reg", Sign::Refusal),
-    ("l rate li", Sign::Refusal),
-    ("MANYREQ", Sign::Refusal),
     // Response body: invalid character.
     ("nvalid ch", Sign::Refusal),
+    ("o Many", Sign::Refusal),
+    ("MANYREQ", Sign::Refusal),
+    // Too many requests to registry.
+    ("to registry", Sign::Refusal),
     // You have reached your pull rate limit.
     ("ur pull", Sign::Refusal),
     ("429 Too", Sign::Refusal),
+    ("ent_scope", Sign::Login),
+    // https://www.docker.com/increase-rate-limit.
+    ("e-rate-l", Sign::Refusal),
+    ("l rate li", Sign::Refusal),
+    // Denied: requested access to the resource, insufficient_scope.
+    ("ied: req", Sign::Login),
+    ("us: 401", Sign::Login),
+    // Error parsing HTTP 429.
+    ("TP 429", Sign::Refusal),
+    // Your unauthenticated pull rate limit.
+    ("r unauth", Sign::Refusal),
+    ("429 TOO", Sign::Refusal),
+    // Request exceeded pull rate limit.
+    ("eded pu", Sign::Refusal),
+    ("9: Too", Sign::Refusal),
+    // Too many requests to upstream registry.
+    ("pstream reg", Sign::Refusal),
+    ("oomanyreq", Sign::Refusal),
+    // Bazel: GET returned 429.
+    ("urned 429", Sign::Refusal),
+    ("ny reque", Sign::Refusal),
+    (": 401 Un", Sign::Login),
+    ("429 (Too", Sign::Refusal),
+    // Unexpected status code, unexpected status from.
+    ("cted st", Sign::Refusal),
+    // StatusCode: 429, "<html>…
+    ("e: 429,", Sign::Refusal),
+    // Too many failed login attempts, login attempt to.
+    ("n attem", Sign::Refusal),
+    ("Phase comp", Sign::Phase),
+    ("O MANY", Sign::Refusal),
+    ("ny Reque", Sign::Refusal),
+    (": unauth", Sign::Login),
+    // Entering phase BUILD.
+    ("ntering ph", Sign::Phase),
 ];
 
 /// Before the first refusal no success and no command matters. What tells of a pull that went well stands here by two parts
 /// that share no word, for a colour may begin or end within one.
 const AFTER_A_REFUSAL: &[(&str, Sign)] = &[
-    // Step 1/4 : FROM node.
-    (": FROM ", Sign::Success),
-    // Successfully pulled image.
-    ("cessfully pu", Sign::Success),
+    // Command did not exit successfully.
+    ("did not exit s", Sign::Command),
+    ("rnal] lo", Sign::Success),
+    // Running command.
+    ("unning comm", Sign::Command),
+    // Downloaded newer image for.
+    ("d newer", Sign::Success),
     // Image is up to date for.
     ("e is up", Sign::Success),
-    ("d image ", Sign::Success),
+    ("ge for ", Sign::Success),
+    ("o date for ", Sign::Success),
+    ("attempt ", Sign::Success),
     ("iting manifest", Sign::Success),
     // db Pulled.
     (" Pulled", Sign::Success),
     // Writing manifest to image destination.
     ("to image dest", Sign::Success),
-    // Command did not exit successfully.
-    ("did not exit s", Sign::Command),
-    ("attempt ", Sign::Success),
-    // Downloaded newer image for.
-    ("d newer", Sign::Success),
-    // Running command.
-    ("unning comm", Sign::Command),
+    ("d image ", Sign::Success),
+    // Successfully pulled image.
+    ("cessfully pu", Sign::Success),
     // [internal] load metadata for.
     ("ta for ", Sign::Success),
     // Pulled on attempt.
     ("lled on", Sign::Success),
-    ("o date for ", Sign::Success),
-    ("ge for ", Sign::Success),
-    ("rnal] lo", Sign::Success),
+    // Step 1/4 : FROM node.
+    (": FROM ", Sign::Success),
+    // Image postgres:16 pull took PT19S.
+    ("l took PT", Sign::Success),
 ];
 
 /// An anchor that was found.

@@ -95,7 +95,7 @@ pub fn way(lines: &[Line], span: Span) -> Way {
     if PUSHES.iter().any(|sign| own.contains(sign)) {
         return Way::Push;
     }
-    if ["logging into ", "login attempt to "].iter().any(|sign| own.contains(sign)) {
+    if ["logging into ", "login attempt to ", "authenticating creds for "].iter().any(|sign| own.contains(sign)) {
         return Way::Login;
     }
     let before = lines.get(span.first.saturating_sub(BEFORE * 2)..span.first).unwrap_or_default();
@@ -132,7 +132,8 @@ const PULL: [&str; 13] = [
 ];
 
 /// What else a line holds that [`way_of_step`] reads.
-const OTHER_STEPS: [&str; 5] = ["Step ", "docker login", ": Preparing", ": Waiting", ": Retrying in"];
+const OTHER_STEPS: [&str; 6] =
+    ["Step ", "docker login", "Logging into ", "Login Succeeded", ": Preparing", ": Retrying in"];
 
 /// All of these at once, as most lines hold none.
 static STEPS: LazyLock<Option<Finder>> = LazyLock::new(|| Finder::of(PUSH.iter().chain(&PULL).chain(&OTHER_STEPS)));
@@ -146,13 +147,16 @@ fn way_of_step(text: &str) -> Option<Way> {
     if PULL.iter().any(|sign| text.contains(sign)) || is_step {
         return Some(Way::Pull);
     }
-    if text.contains("docker login") {
+    if text.contains("docker login") || text.starts_with("Logging into ") {
         return Some(Way::Login);
+    }
+    if text.starts_with("Login Succeeded") {
+        return Some(Way::Pull);
     }
     let waits = text.split_once(": ").is_some_and(|(layer, rest)| {
         layer.len() == 12
             && layer.bytes().all(|byte| byte.is_ascii_hexdigit())
-            && ["Preparing", "Waiting", "Retrying in"].iter().any(|state| rest.starts_with(state))
+            && ["Preparing", "Retrying in"].iter().any(|state| rest.starts_with(state))
     });
     (waits || PUSH.iter().any(|sign| text.contains(sign))).then_some(Way::Push)
 }
@@ -199,7 +203,7 @@ fn hosts(text: &str) -> Vec<String> {
 }
 
 /// The phrases after which clients name an image.
-const PHRASES: [&str; 30] = [
+const PHRASES: [&str; 31] = [
     "ailed to pull image ",
     "ull and unpack image ",
     "resolve reference ",
@@ -216,7 +220,7 @@ const PHRASES: [&str; 30] = [
     "crane digest ",
     "failed to pull ",
     "docker://",
-    " in docker.io/",
+    IN_HUB,
     "reading image ",
     "etrieving image ",
     "failed for ",
@@ -224,6 +228,7 @@ const PHRASES: [&str; 30] = [
     "failed to solve: ",
     "Image ",
     "ulling docker image: ",
+    "head request for ",
     "fetch image ",
     "pulling ",
     "crictl pull ",
@@ -233,6 +238,9 @@ const PHRASES: [&str; 30] = [
     "canonical_name\":",
 ];
 
+/// An image that is named with its host: `… in docker.io/library/node`.
+const IN_HUB: &str = " in docker.io/";
+
 /// containers/image: `reading manifest <tag> in <repository>`.
 const SOURCE: &str = "eading manifest ";
 
@@ -240,29 +248,24 @@ static PHRASE: LazyLock<Option<Finder>> = LazyLock::new(|| Finder::of(PHRASES.it
 
 /// Image references in the words of a client: after the phrases that name one.
 fn images(text: &str) -> Vec<String> {
-    if PHRASE.as_ref().is_some_and(|phrase| phrase.find(text.as_bytes(), 0).is_none()) {
-        return Vec::new();
-    }
     let mut found: Vec<(usize, String)> = Vec::new();
-    for phrase in PHRASES {
-        for (at, _) in text.match_indices(phrase) {
-            // ` in docker.io/…` names the host itself.
-            let from = if phrase.ends_with("docker.io/") { at + " in ".len() } else { at + phrase.len() };
-            let Some(word) = first_word(text.get(from..).unwrap_or_default()) else {
-                continue;
-            };
-            if is_reference(&word) {
-                found.push((from, word));
-            }
-        }
-    }
-    for (at, phrase) in text.match_indices(SOURCE) {
-        let mut words = text.get(at + phrase.len()..).unwrap_or_default().split_whitespace().skip(1);
-        let name = words.next().filter(|word| *word == "in").and_then(|_| words.next()).and_then(first_word);
-        found.extend(name.filter(|name| is_reference(name)).map(|name| (at, name)));
+    for hit in PHRASE.iter().flat_map(|phrase| phrase.starts(text.as_bytes())) {
+        let (from, word) = match PHRASES.get(hit.text) {
+            Some(&IN_HUB) => (hit.start + " in ".len(), text.get(hit.start + " in ".len()..).and_then(first_word)),
+            Some(_) => (hit.end, text.get(hit.end..).and_then(first_word)),
+            None => (hit.start, text.get(hit.end..).and_then(source)),
+        };
+        found.extend(word.filter(|word| is_reference(word)).map(|word| (from, word)));
     }
     found.sort();
     found.into_iter().map(|(_, word)| word).collect()
+}
+
+/// The repository behind [`SOURCE`].
+fn source(text: &str) -> Option<String> {
+    let mut words = text.split_whitespace().skip(1);
+    words.next().filter(|word| *word == "in")?;
+    words.next().and_then(first_word)
 }
 
 /// The next word without its quotes and the colon or dots that end it.
@@ -305,8 +308,8 @@ fn with_host(image: String, before: &[Line]) -> String {
     named.into_iter().find(|named| Image::parse(named).is_some_and(|named| is_same(&named))).unwrap_or(image)
 }
 
-/// What else stands in the lines that [`line_image`] finds an image in, beside the [`PHRASES`].
-const LINE_SIGNS: [&str; 3] = [SOURCE, "FROM ", ": Pulling from "];
+/// What else stands in the lines that [`line_image`] finds an image in, beside the [`PHRASES`]: `8.0: Pulling from`, `Pulling db (`.
+const LINE_SIGNS: [&str; 3] = [SOURCE, "FROM ", "ulling "];
 
 /// All of these, but for those that another one is a part of.
 static LINE_SIGN: LazyLock<Option<Finder>> = LazyLock::new(|| {
@@ -314,7 +317,8 @@ static LINE_SIGN: LazyLock<Option<Finder>> = LazyLock::new(|| {
     Finder::of(signs().filter(|sign| !signs().any(|other| other != *sign && sign.contains(other))))
 });
 
-fn may_name_image(text: &str) -> bool {
+/// Whether a line may name an image.
+pub fn may_name_image(text: &str) -> bool {
     LINE_SIGN.as_ref().is_none_or(|sign| sign.find(text.as_bytes(), 0).is_some())
 }
 
@@ -326,6 +330,7 @@ fn line_image(text: &str, lines: &[Line]) -> Option<String> {
         .or_else(|| images(text).into_iter().next())
         .or_else(|| bare_command_image(text))
         .or_else(|| served_path(text))
+        .or_else(|| service_image(text))
 }
 
 /// `Step 1/4 : FROM $BASE AS build`, ` | >>> FROM node:22`: variables by the `ARG` line that stands before.
@@ -337,6 +342,11 @@ fn from_instruction(text: &str, lines: &[Line]) -> Option<String> {
     let name = word.trim_start_matches("${").trim_start_matches('$').trim_end_matches('}');
     let resolved = if name == word { word.to_string() } else { argument(name, lines)? };
     (is_instruction && Image::parse(&resolved).is_some() && resolved != "scratch").then_some(resolved)
+}
+
+/// Whether a piece of a log may say what a variable of `FROM` stands for.
+pub fn may_name_argument(raw: &[u8]) -> bool {
+    memchr::memmem::find(raw, b"ARG ").is_some()
 }
 
 fn argument(name: &str, lines: &[Line]) -> Option<String> {
@@ -353,6 +363,13 @@ fn bare_command_image(text: &str) -> Option<String> {
     let word = rest.split_whitespace().find(|word| !word.starts_with('-'))?;
     let word = first_word(word)?;
     Image::parse(&word).map(|_| word.clone())
+}
+
+/// docker-compose 1: `Pulling db (postgres:16)...`.
+fn service_image(text: &str) -> Option<String> {
+    let (service, rest) = text.strip_prefix("Pulling ")?.split_once(" (")?;
+    let (image, _) = rest.split_once(")...")?;
+    (!service.contains(' ') && is_reference(image)).then(|| image.to_string())
 }
 
 /// `18.16: Pulling from docker/library/node`: the daemon prints the path without the host, so a path tells Docker Hub

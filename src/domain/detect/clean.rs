@@ -1,5 +1,7 @@
 //! What a person would read: a log's lines without colours, control characters and the prefixes that tools put in front.
 
+use std::borrow::Cow;
+
 /// One line as it is matched and quoted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
@@ -21,41 +23,59 @@ pub struct Line {
 /// Cuts a piece of a log into lines, given the number and the place of its first. A lone carriage return separates lines
 /// too (a progress bar that overwrites itself, or a log of another system), but is not counted.
 pub fn lines(raw: &[u8], first_number: u64, at: u64) -> Vec<Line> {
-    let mut lines = Vec::with_capacity(1 + memchr::memchr_iter(b'\n', raw).count());
+    lines_if(raw, first_number, at, |_, _| true)
+}
+
+/// Like [`lines`], but only those that are wanted, given the place of the row and what it shows, prefixes and all.
+pub fn lines_if(raw: &[u8], first_number: u64, at: u64, mut is_wanted: impl FnMut(u64, &str) -> bool) -> Vec<Line> {
+    let mut lines = Vec::new();
     let mut at = at;
     for (number, row) in (first_number..).zip(rows(raw)) {
-        if let Some(plain) = plain(row) {
-            let (stamped, text) = without_prefixes(plain);
-            let indent = indent(plain, text);
-            lines.push(Line { number, at, text: text.to_string(), width: plain.len(), indent, stamped });
-            at += row.len() as u64 + 1;
-            continue;
-        }
-        let ended = row.strip_suffix(b"\r").unwrap_or(row);
-        let ended = String::from_utf8_lossy(ended);
-        let mut read = |piece: &str| {
-            let visible = visible(piece);
-            let (stamped, text) = without_prefixes(&visible);
-            let width = if visible.is_ascii() { visible.len() } else { visible.chars().count() };
-            let indent = indent(&visible, text);
-            lines.push(Line { number, at, text: text.to_string(), width, indent, stamped });
-        };
-        if memchr::memchr2(b'\r', b'<', ended.as_bytes()).is_none() {
-            read(&ended);
-        } else {
-            // Some tools join the lines of a log with HTML's line break.
-            ended.split('\r').flat_map(|piece| piece.split("<br/>")).for_each(read);
-        }
+        pieces(row, |piece| {
+            if is_wanted(at, piece) {
+                lines.push(Line::of(piece, number, at));
+            }
+        });
         at += row.len() as u64 + 1;
     }
     lines
 }
 
-/// How far a text is indented within its line. One blank belongs to the prefix before it.
+impl Line {
+    fn of(visible: &str, number: u64, at: u64) -> Line {
+        let (stamped, text) = without_prefixes(visible);
+        let width = if visible.is_ascii() { visible.len() } else { visible.chars().count() };
+        Line { number, at, text: text.to_string(), width, indent: indent(visible, text), stamped }
+    }
+}
+
+/// What a row shows: mostly one text.
+fn pieces(row: &[u8], mut see: impl FnMut(&str)) {
+    if let Some(plain) = plain(row) {
+        return see(plain);
+    }
+    let ended = row.strip_suffix(b"\r").unwrap_or(row);
+    // Most rows are UTF-8, which is checked faster than it is mended.
+    let ended = str::from_utf8(ended).map_or_else(|_| String::from_utf8_lossy(ended), Cow::Borrowed);
+    if memchr::memchr2(b'\r', b'<', ended.as_bytes()).is_none() && !has_quotes_of_xml(&ended) {
+        return see(&visible(&ended));
+    }
+    // Some tools join the lines of a log with HTML's line break, reports of tests with XML's.
+    let lines = ended.split('\r').flat_map(|piece| piece.split("<br/>")).flat_map(|piece| piece.split("&#10;"));
+    lines.for_each(|piece| see(&visible(&piece.replace("&quot;", "\""))));
+}
+
+/// Whether a quote or a line break stands in a text as an attribute of XML has it.
+fn has_quotes_of_xml(text: &str) -> bool {
+    memchr::memchr(b'&', text.as_bytes()).is_some() && (text.contains("&quot;") || text.contains("&#10;"))
+}
+
+/// How far a text, which is the end of a line, is indented within it. One blank belongs to the prefix before it.
 fn indent(line: &str, text: &str) -> usize {
-    let before = line.trim_end().strip_suffix(text).unwrap_or_default();
+    let line = line.trim_end();
+    let before = line.len().checked_sub(text.len()).and_then(|length| line.get(..length)).unwrap_or_default();
     let prefix = before.trim_end();
-    let blanks = before.chars().count() - prefix.chars().count();
+    let blanks = before.get(prefix.len()..).unwrap_or_default().chars().count();
     if prefix.is_empty() { blanks } else { blanks.saturating_sub(1) }
 }
 
@@ -71,10 +91,22 @@ fn rows(raw: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// A row that holds nothing to take out or to separate, as most do. The rest of this file would leave it as it is.
 fn plain(row: &[u8]) -> Option<&str> {
-    // Without an early end, so that it is done with vector instructions.
-    let is_plain = row.iter().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'));
-    let text = str::from_utf8(row).ok().filter(|_| is_plain)?;
-    (memchr::memchr(b'<', row).is_none() || !text.contains("<br/>")).then_some(text)
+    let text = str::from_utf8(row).ok().filter(|_| is_plain(row))?;
+    let is_one = memchr::memchr(b'<', row).is_none() || !text.contains("<br/>");
+    (is_one && !has_quotes_of_xml(text)).then_some(text)
+}
+
+/// Whether all of it is ASCII that a person sees. Without an early end, so that it is done with vector instructions.
+fn is_plain(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'))
+}
+
+/// How many bytes of it are plain.
+fn plain_length(bytes: &[u8]) -> usize {
+    let (blocks, rest) = bytes.as_chunks::<16>();
+    let plain = blocks.iter().take_while(|block| is_plain(*block)).count();
+    let odd = blocks.get(plain).map_or(rest, |block| block.as_slice());
+    16 * plain + odd.iter().take_while(|byte| matches!(byte, b' '..=b'~')).count()
 }
 
 /// The text without terminal escapes, control and direction-changing characters. A tab becomes a blank.
@@ -82,8 +114,7 @@ pub fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     loop {
-        let plain = rest.bytes().take_while(|byte| matches!(byte, b' '..=b'~')).count();
-        let (kept, odd) = rest.split_at_checked(plain).unwrap_or((rest, ""));
+        let (kept, odd) = rest.split_at_checked(plain_length(rest.as_bytes())).unwrap_or((rest, ""));
         out.push_str(kept);
         let mut chars = odd.chars();
         let Some(c) = chars.next() else { return out };
@@ -290,8 +321,17 @@ mod tests {
     #[case("a\u{1b}[1mb")]
     #[case("a<br/>b")]
     #[case("aéb")]
+    #[case("a=&quot;b&quot;")]
+    #[case("a&#10;b")]
     fn what_needs_cleaning_is_not_plain(#[case] row: &str) {
         assert_eq!(plain(row.as_bytes()), None);
+    }
+
+    #[test]
+    fn attributes_of_xml_are_read_as_they_were_written() {
+        let texts: Vec<String> =
+            lines(b"x=\"{&quot;a&quot;&#10;b & c", 1, 0).into_iter().map(|line| line.text).collect();
+        assert_eq!(texts, ["x=\"{\"a\"", "b & c"]);
     }
 
     #[test]

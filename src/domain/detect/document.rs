@@ -29,6 +29,8 @@ pub fn is_quoted(lines: &[Line], at: usize, offset: usize) -> bool {
         || is_under_title(lines, at)
         || follows_explanation(lines, at)
         || is_introduced(lines, at)
+        || in_passed_test(lines, at)
+        || is_given(head)
 }
 
 /// Lines before, nearest first.
@@ -180,13 +182,37 @@ fn is_under_title(lines: &[Line], at: usize) -> bool {
         && title.text != underline.text
 }
 
-/// An indented example below `If a build fails with`.
+/// An indented example below `If a build fails with`, or one of several lines below `You may face this error:`.
 fn follows_explanation(lines: &[Line], at: usize) -> bool {
     const STARTS: [&str; 6] = ["If ", "When ", "You may ", "You might ", "Should ", "For example"];
-    lines.get(at).is_some_and(|line| line.indent >= 4)
-        && before(lines, at)
-            .find(|line| !is_blank(line))
-            .is_some_and(|line| line.indent == 0 && STARTS.iter().any(|start| line.text.starts_with(start)))
+    const INDENT: usize = 4;
+    let explains = |line: &Line| line.indent == 0 && STARTS.iter().any(|start| line.text.starts_with(start));
+    let mut said = before(lines, at).filter(|line| !is_blank(line));
+    let nearest = said.next();
+    let above = said.find(|line| line.indent < INDENT);
+    lines.get(at).is_some_and(|line| line.indent >= INDENT)
+        && (nearest.is_some_and(explains)
+            || (nearest.is_some_and(|line| line.indent >= INDENT)
+                && above.is_some_and(|line| explains(line) && line.text.trim_end().ends_with(':'))))
+}
+
+/// What the code under test wrote to its console in a file of tests that passed: jest and vitest put a head above it and the
+/// file's result below.
+fn in_passed_test(lines: &[Line], at: usize) -> bool {
+    const BEHIND: usize = 12;
+    const RESULTS: [&str; 4] = ["PASS ", "FAIL ", "✓ ", "❯ "];
+    let is_head = |line: &Line| ["console.", "stdout | ", "stderr | "].iter().any(|head| line.text.starts_with(head));
+    let behind = lines.get(at + 1..lines.len().min(at + 1 + BEHIND)).unwrap_or_default();
+    let result = behind.iter().find_map(|line| RESULTS.iter().find(|result| line.text.starts_with(**result)));
+    before(lines, at).take(3).any(is_head) && result.is_some_and(|result| ["PASS ", "✓ "].contains(result))
+}
+
+/// What a test says it feeds to its subject: `classify_test.go:33: input: ERROR: failed to solve: …`.
+fn is_given(head: &str) -> bool {
+    head.split_inclusive(": ").filter_map(|part| part.strip_suffix(": ")).any(|part| {
+        let word = part.rsplit([' ', '\t']).next().unwrap_or_default();
+        ["input", "Input", "given", "Given"].contains(&word)
+    })
 }
 
 /// A paragraph of its own below a sentence that announces it: `…, the following error message is issued:`.
@@ -235,6 +261,10 @@ mod tests {
     #[case("  apology: \"toomanyrequests: x\"")]
     #[case("| toomanyrequests: x | log in |")]
     #[case("If a build fails with\n\n    toomanyrequests: x")]
+    #[case("You may see this:\n\n    docker pull a\n    toomanyrequests: x")]
+    #[case("    a_test.go:33: input: ERROR: toomanyrequests: x")]
+    #[case("  console.error\n    toomanyrequests: x\n\nPASS a.test.js\nFAIL b.test.js")]
+    #[case("stderr | a.test.ts > waits\ntoomanyrequests: x\n\n ✓ a.test.ts")]
     #[case("9f1c2ab ci: retry\n41d0ee7 fix (build): error: toomanyrequests: x")]
     #[case("* 9f1c2ab pull: survive toomanyrequests: x\n* 41d0ee7 Bump")]
     #[case("{\n  \"ErrorMessage\": \"toomanyrequests: x\",\n  \"ErrorPattern\": \"\"\n}")]
@@ -248,6 +278,8 @@ mod tests {
     #[case("@@ -1,2 +1,3 @@ x\n a\n+b\nStep 1/4 : FROM node\ntoomanyrequests: x")]
     #[case("Author: A <a@example.com>\nDate:   Wed\n\n    Retry\n\nStep 1/4 : FROM node\n    toomanyrequests: x")]
     #[case("24052d61a718: toomanyrequests: x")]
+    #[case("  console.error\n    toomanyrequests: x\n\nFAIL a.test.js\nPASS b.test.js")]
+    #[case("You may see much of this\n    docker pull a\n    toomanyrequests: x")]
     #[case("24052d61a718 Downloading\n5181eccc7c90 Error toomanyrequests: x")]
     #[case("9f1c2ab4 Error toomanyrequests: x")]
     #[case("{\n  \"message\": \"toomanyrequests: x\",\n  \"code\": 500\n}")]

@@ -4,6 +4,8 @@
 //! that looks for a message puts that message into every log, over as many lines as the command has.
 
 use crate::domain::detect::clean::Line;
+use crate::domain::detect::finder::Finder;
+use std::sync::LazyLock;
 
 /// What one of the agent's own lines says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +57,14 @@ pub fn agent(line: &Line) -> Option<Agent<'_>> {
         Some(command) => Some(Agent::Running(command)),
         None => OTHERS.iter().any(|start| text.starts_with(start)).then_some(Agent::Other),
     }
+}
+
+/// Whether one of the agent's own lines may stand in a piece of a log.
+pub fn may_be_agents(raw: &[u8]) -> bool {
+    const SIGNS: [&str; 5] =
+        ["[Container]", "Entering phase ", "Phase complete: ", "Command did not exit ", "Phase context status "];
+    static FINDER: LazyLock<Option<Finder>> = LazyLock::new(|| Finder::of(SIGNS));
+    FINDER.as_ref().is_none_or(|signs| signs.find(raw, 0).is_some())
 }
 
 /// Which lines are echo: the agent's lines themselves and the lines that continue an echoed command.

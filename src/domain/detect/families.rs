@@ -311,6 +311,18 @@ pub const FAMILIES: &[Family] = &[
         seen: "containerd 1 and 2 (core/remotes/docker: resolver.go, fetcher.go), BuildKit",
     },
     Family {
+        name: "head-without-login",
+        says: &["registry responded to head request with \"429 Too Many Requests\", auth: \"not present\""],
+        kind: Kind::Status,
+        limit: Limit::Pull,
+        registry: Whose::Near,
+        login: Login::Anonymous,
+        direction: Direction::Pull,
+        example: "Could not do a head request for \"ghcr.io/acme/web:1\", falling back to regular pull.\n\
+                  Reason: registry responded to head request with \"429 Too Many Requests\", auth: \"not present\"",
+        seen: "watchtower (pkg/registry/digest)",
+    },
+    Family {
         name: "registry-client-429",
         says: &[
             "received unexpected HTTP status: 429",

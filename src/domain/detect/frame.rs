@@ -44,11 +44,14 @@ const PROSE: [&str; 30] = [
     "whether",
 ];
 
+/// What docker's client puts before the words of its daemon.
+const DAEMON: &str = "Error response from daemon: ";
+
 /// Whether a match that starts at this line and offset is a program's own message.
 pub fn is_program_output(lines: &[Line], line: usize, offset: usize) -> bool {
     let head = lines.get(line).and_then(|line| line.text.get(..offset)).unwrap_or_default();
     // What docker printed begins with its own words: what holds for the message holds for them.
-    let begins = head.find("Error response from daemon: ").unwrap_or(offset);
+    let begins = head.find(DAEMON).unwrap_or(offset);
     is_output_from(lines, line, offset) && (begins == offset || is_output_from(lines, line, begins))
 }
 
@@ -86,6 +89,9 @@ fn lines_wrapped_before(lines: &[Line], line: usize) -> impl Iterator<Item = &st
 }
 
 fn reads_as_output(head: &str, tail: &str, around: &Around<'_>) -> bool {
+    // Drone puts a plus before what docker said about a step's image, as before a command of the step.
+    let is_drones = |rest: &&str| rest.starts_with(DAEMON) || (rest.is_empty() && tail.starts_with(DAEMON));
+    let head = head.strip_prefix("+ ").filter(is_drones).unwrap_or(head);
     // A shell that took the message for a command.
     let was_run = ["command not found", "is not recognized"].iter().any(|end| tail.contains(end));
     if was_run
@@ -107,7 +113,7 @@ fn reads_as_output(head: &str, tail: &str, around: &Around<'_>) -> bool {
             !is_source_line(head, tail) && !around.is_listing()
         }
         None => {
-            let is_labelled = tail.starts_with("Error response from daemon: ") && is_label(head);
+            let is_labelled = tail.starts_with(DAEMON) && is_label(head);
             (ends_in_joint(head) || is_request(tail) || is_labelled) && !is_prose(head) && !around.is_listing()
         }
     }
@@ -204,9 +210,37 @@ fn is_title(head: &str) -> bool {
         "- [ ] ",
         "- [x] ",
     ];
+    // `Building pr/12 - Fix the build: `.
+    let mut parts = [" - ", " – ", " — "].iter().flat_map(|dash| head.split(dash).skip(1));
+    if is_heading(head) || parts.any(|part| STARTS.iter().any(|start| part.starts_with(start))) {
+        return true;
+    }
     let scope = head.split_once(':').map_or("", |(scope, _)| scope);
     let change = scope.split_once('(').map_or(scope, |(change, _)| change).trim_end().trim_end_matches('!');
     CHANGES.contains(&change) || STARTS.iter().any(|start| head.starts_with(start))
+}
+
+/// The title of a page: a name of several words, each with a capital letter, and nothing of an error: `AWS CodeBuild: `.
+fn is_heading(head: &str) -> bool {
+    const OUTCOMES: [&str; 12] = [
+        "error",
+        "fail",
+        "fatal",
+        "warn",
+        "exception",
+        "denied",
+        "request",
+        "reason",
+        "message",
+        "status",
+        "output",
+        "response",
+    ];
+    let Some(name) = head.strip_suffix(": ") else { return false };
+    let is_capital =
+        |word: &str| word.chars().all(char::is_alphanumeric) && word.starts_with(|c: char| c.is_uppercase());
+    let lower = name.to_lowercase();
+    name.contains(' ') && name.split(' ').all(is_capital) && !OUTCOMES.iter().any(|word| lower.contains(word))
 }
 
 /// Marks of Markdown and HTML, which programs do not print around their errors.
@@ -264,12 +298,15 @@ fn is_comment(head: &str) -> bool {
     let is_hash = head.strip_prefix('#').is_some_and(|rest| {
         let rest = rest.trim_start_matches('#');
         // `##[error]` and `##vso[…]` are a log's, `# ` a root prompt's if a command or a message follows at once.
+        // A comment that shows an example indents it.
+        let is_prompt = !rest.starts_with("  ");
         !rest.starts_with(|c: char| c.is_ascii_digit() || c == '[')
             && !rest.starts_with("vso[")
             && !rest.trim().is_empty()
-            && !["docker", "Err", "ERR", "err", "Fail", "fail", "time=", "WARN", "FATA"]
-                .iter()
-                .any(|word| rest.trim_start().starts_with(word))
+            && !(is_prompt
+                && ["docker", "Err", "ERR", "err", "Fail", "fail", "time=", "WARN", "FATA"]
+                    .iter()
+                    .any(|word| rest.trim_start().starts_with(word)))
     });
     is_hash
         || ["//", "/*", "*/", "<!--", "-- ", ";;", "\"\"\"", "'''"].iter().any(|sign| head.starts_with(sign))
@@ -442,6 +479,12 @@ mod tests {
         "    try:\n        pull(image)\n    except Error as e:\n>       raise Failed(image)\nE       app.Failed: toomanyrequests: x"
     )]
     #[case("const c = pull({\n});\nError: toomanyrequests: x\n    at pull (app.js:1:2)\n});\nconst d = 1;")]
+    #[case("+ Error response from daemon: toomanyrequests: x")]
+    #[case("# Error response from daemon: toomanyrequests: x")]
+    #[case("Internal Server Error: toomanyrequests: x")]
+    #[case("<testcase name=\"a\"><failure message=\"no container: Error response from daemon: toomanyrequests: x\"/>")]
+    #[case("##[command]docker pull a\ntoomanyrequests: x\n##[warning]back off\n##[command]docker pull a")]
+    #[case("{\n  \"stoppedReason\": \"CannotPullContainerError: toomanyrequests: x\"\n}")]
     #[case("config: {\"latest\": {\"1.12\": \"crane digest julia:1.12: toomanyrequests: x\"}}")]
     fn programs_print_at_the_end_of_a_chain(#[case] text: &str) {
         assert!(is_output(text), "{text}");
@@ -473,6 +516,9 @@ mod tests {
     #[case("- [x] Error response from daemon: toomanyrequests: x")]
     #[case("fix(ci): Error response from daemon: toomanyrequests: x")]
     #[case("Fix the build: toomanyrequests: x")]
+    #[case("Building pr/12 - Fix the build: docker: Error response from daemon: toomanyrequests: x")]
+    #[case("AWS CodeBuild: toomanyrequests: x")]
+    #[case("#   Error response from daemon: toomanyrequests: x")]
     #[case("TODO: docker build fails sometimes: toomanyrequests: x")]
     #[case("> toomanyrequests: x. You may upgrade: `https://www.docker.com/increase-rate-limits`.")]
     #[case("#412  fix (build): docker error: toomanyrequests: x")]

@@ -140,7 +140,10 @@ fn is_code(line: &str) -> bool {
     let is_element = (line.starts_with('"') || line.starts_with('\''))
         && (line.ends_with("\",") || line.ends_with("',"))
         && !line.contains("\": ");
-    let is_heading = line.strip_prefix('#').is_some_and(|rest| rest.starts_with([' ', '#']));
+    let is_heading = line.strip_prefix('#').is_some_and(|rest| {
+        // `##[command]` is a log's.
+        rest.starts_with([' ', '#']) && !rest.starts_with("#[")
+    });
     // `$global:code = 17` of PowerShell; a prompt has a blank behind its sign.
     let is_assignment = line.starts_with('$') && !line.starts_with("$ ") && line.contains(" = ");
     !is_json(line)

@@ -121,7 +121,9 @@ pub fn literal_is_output(before: &str, inner: &str, tail: &str, around: &Around<
         None => element_is_output(tail, around),
         Some(':') => {
             let key = last_key(before.trim_end_matches(':'));
-            let is_carrier = CARRIERS.contains(&key.to_ascii_lowercase().as_str());
+            // A member that a program filled in: what stands before the message is its own.
+            let says_why = ["Reason", "reason"].iter().any(|end| key.ends_with(end)) && !inner.trim().is_empty();
+            let is_carrier = says_why || CARRIERS.contains(&key.to_ascii_lowercase().as_str());
             if PATTERN_KEYS.contains(&key.to_ascii_lowercase().as_str()) {
                 return false;
             }
@@ -310,12 +312,13 @@ pub fn is_source_line(before: &str, tail: &str) -> bool {
     SIGNS.iter().any(|sign| before.contains(sign)) || ends_like_code.iter().any(|end| tail.trim_end().ends_with(end))
 }
 
-/// A text without what its closed literals hold.
+/// A text with one quote in the place of each of its closed literals.
 fn without_literals(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((head, literal)) = rest.split_once('"') {
         out.push_str(head);
+        out.push('"');
         let mut is_escaped = false;
         let end = literal.find(|c| {
             let is_end = c == '"' && !is_escaped;

@@ -96,11 +96,20 @@ const SQUEEZED: [u8; 256] = {
 
 /// Appends the characters that count.
 fn squeeze(text: &str, out: &mut Vec<u8>) {
-    let is_simple = text.bytes().all(|byte| SQUEEZED.get(usize::from(byte)).is_none_or(|known| *known != 1));
-    if is_simple {
-        let known = text.bytes().map(|byte| SQUEEZED.get(usize::from(byte)).copied().unwrap_or_default());
-        out.extend(known.filter(|byte| *byte != 0));
-    } else {
+    let start = out.len();
+    out.resize(start + text.len(), 0);
+    let (mut end, mut is_simple) = (start, true);
+    for byte in text.bytes() {
+        let known = SQUEEZED.get(usize::from(byte)).copied().unwrap_or_default();
+        // What does not count is overwritten by the next.
+        if let Some(slot) = out.get_mut(end) {
+            *slot = known;
+        }
+        end += usize::from(known != 0);
+        is_simple &= known != 1;
+    }
+    out.truncate(if is_simple { end } else { start });
+    if !is_simple {
         out.extend(counting(text).map(|(_, byte)| byte));
     }
 }

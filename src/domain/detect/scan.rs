@@ -10,7 +10,7 @@ use crate::domain::detect::clean::{self, Line};
 use crate::domain::detect::command::Ran;
 use crate::domain::detect::echo::{self, Agent};
 use crate::domain::detect::success::is_told_by_next;
-use crate::domain::detect::tally::Tally;
+use crate::domain::detect::tally::{Tally, WORDS_AFTER, WORDS_BEFORE};
 use crate::domain::detect::window;
 use crate::domain::detect::{Evidence, Place, Scan, frame, redact};
 use crate::domain::trouble::{self, Seen};
@@ -216,17 +216,33 @@ impl Scanner {
             return false;
         }
         let (from, to) = around(buffer, at, attribute::BEFORE, attribute::AFTER);
-        let lines = self.lines(buffer, from, to);
-        let here = self.start + line_start(buffer, at, from) as u64;
+        let raw = buffer.get(from..to).unwrap_or_default();
+        // The agent may have gone on.
+        if echo::may_be_agents(raw) {
+            return false;
+        }
+        // What stands near it, and of that the lines that tell: an image, or what a variable stands for.
+        let (begin, end) = around(buffer, at, WORDS_BEFORE, WORDS_AFTER);
+        let (begin, end, here) = (begin as u64, end as u64, line_start(buffer, at, from) as u64);
+        let (before, behind) =
+            (line_start(buffer, here.saturating_sub(1) as usize, from) as u64, line_end(buffer, at) as u64 + 1);
+        let tells_all = attribute::may_name_argument(raw);
+        let mut words = String::new();
+        let lines = clean::lines_if(raw, 0, from as u64, |row, text| {
+            if (begin..end).contains(&row) {
+                words.push_str(text);
+                words.push('\n');
+            }
+            tells_all || [before, here, behind].contains(&row) || attribute::may_name_image(text)
+        });
         let Some(line) = lines.iter().position(|line| line.at == here) else { return false };
         let width = |line: usize| lines.get(line).map(|line| line.width);
-        // A piece of a row that a terminal wrapped may go on in another way, and the agent may have gone on.
-        let is_piece = width(line) == width(line + 1) || (line > 0 && width(line) == width(line - 1));
-        if is_piece || lines.iter().any(|line| echo::agent(line).is_some()) {
+        // A piece of a row that a terminal wrapped may go on in another way.
+        if width(line) == width(line + 1) || (line > 0 && width(line) == width(line - 1)) {
             return false;
         }
         let near = attribute::near(&lines, Span { first: line, last: line });
-        if !self.tally.repeat(row, &near, self.phase.as_ref(), &lines, line) {
+        if !self.tally.repeat(row, &near, self.phase.as_ref(), words) {
             return false;
         }
         self.handled = self.start + line_end(buffer, at) as u64;

@@ -16,15 +16,18 @@ pub enum Pulled {
 }
 
 /// The words that tell of a pull, each with the only form of line that holds them.
-const SIGNS: [(&str, Form); 8] = [
+const SIGNS: [(&str, Form); 9] = [
     ("Writing manifest to image dest", Form::Copied),
     (" : FROM ", Form::Step),
-    (" Pulled", Form::Service),
     (" [internal] load metadata for ", Form::Resolved),
     ("Downloaded newer image for ", Form::Named),
     ("Image is up to date for ", Form::Named),
     ("Successfully pulled image ", Form::Named),
     (" pulled on attempt", Form::Attempt),
+    // testcontainers: `Image postgres:16 pull took PT19.37S`.
+    (" pull took PT", Form::Attempt),
+    // After the others, as a line of Kubernetes' events has the word in a column of its own.
+    (" Pulled", Form::Service),
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -16,6 +16,11 @@ const KEPT: usize = 64;
 /// Rows that are remembered of a refusal.
 const ROWS: usize = 8;
 
+/// Lines before a refusal that may name its image.
+pub const WORDS_BEFORE: usize = 8;
+/// Lines behind it.
+pub const WORDS_AFTER: usize = 3;
+
 /// What was found so far, in the log's order.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -63,14 +68,14 @@ impl Tally {
         self.known.iter().any(|known| known.stands(phase) && known.rows.iter().any(|(said, _)| **said == *row))
     }
 
-    /// Counts a row, which is a line of these, to the finding that it told of before with the same image near it, if there
-    /// is one.
-    pub fn repeat(&mut self, row: &[u8], near: &Near, phase: Option<&PhaseName>, lines: &[Line], line: usize) -> bool {
+    /// Counts a row, given the words near, to the finding that it told of before with the same image near it, if there is
+    /// one.
+    pub fn repeat(&mut self, row: &[u8], near: &Near, phase: Option<&PhaseName>, words: String) -> bool {
         let is_same = |(said, said_near): &(Box<[u8]>, Near)| **said == *row && said_near == near;
         let known = self.known.iter_mut().find(|known| known.stands(phase) && known.rows.iter().any(is_same));
         let Some(known) = known else { return false };
         known.finding.times = known.finding.times.saturating_add(1);
-        known.words = words(lines, line, line);
+        known.words = words;
         true
     }
 
@@ -152,14 +157,16 @@ impl Tally {
         let named = Finder::new(&named);
         for known in self.known.iter_mut().filter(|known| !known.finding.recovered) {
             known.finding.recovered = named.find(known.words.as_bytes()).is_some()
-                && (!matches!(image, Pulled::AfterRetry) || known.words.contains("Trying to pull"));
+                && (!matches!(image, Pulled::AfterRetry)
+                    || ["Trying to pull", "initializing source"].iter().any(|pull| known.words.contains(pull)));
         }
     }
 }
 
 /// The words around a finding.
 fn words(lines: &[Line], first: usize, last: usize) -> String {
-    let near = lines.get(first.saturating_sub(8)..lines.len().min(last + 4)).unwrap_or_default();
+    let near =
+        lines.get(first.saturating_sub(WORDS_BEFORE)..lines.len().min(last + 1 + WORDS_AFTER)).unwrap_or_default();
     near.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join("\n")
 }
 
@@ -197,6 +204,24 @@ mod tests {
         let log = [command("a"), refused("a/b:1"), command("b"), refused("a/b:1")].concat();
         let found: Vec<_> = in_log(&log).findings.iter().map(|finding| finding.recovered).collect();
         assert_eq!(found, [true, false]);
+    }
+
+    #[test]
+    fn a_pull_that_went_well_after_all_is_known_by_what_each_client_says() {
+        const HUB: &str = "toomanyrequests: You have reached your pull rate limit.";
+        let logs = [
+            format!("WARN  tc.postgres:16 - {HUB}\nINFO  tc.postgres:16 - Image postgres:16 pull took PT22.8S\n"),
+            format!(
+                "Failed to pull image \"a/b:1\": {HUB}\n  Normal   Pulled   89s   kubelet  Successfully pulled image \"a/b:1\" in 4s\n"
+            ),
+            format!(
+                "Failed, retrying in 1s ... (1/3). Error: initializing source docker://a/b:1: {HUB}\nWriting manifest to image destination\n"
+            ),
+        ];
+        for log in logs {
+            let found: Vec<_> = in_log(&log).findings.iter().map(|finding| finding.recovered).collect();
+            assert_eq!(found, [true], "{log}");
+        }
     }
 
     #[test]
