@@ -226,8 +226,12 @@ impl Course {
             Entry::RolledBack => Standing::RolledBack,
             Entry::Escalated { .. } => Standing::Escalated,
             Entry::RollbackDecided { .. } | Entry::SetBack { .. } => Standing::Open,
-            Entry::InPlace { .. }
+            Entry::Begun { .. }
+            | Entry::InPlace { .. }
             | Entry::Undone { .. }
+            | Entry::GrantKept { .. }
+            | Entry::GrantUnneeded
+            | Entry::GrantLeft { .. }
             | Entry::RetryIntended
             | Entry::Retried { .. }
             | Entry::RetryRefused { .. } => return,

@@ -35,4 +35,4 @@ until python3 -c "import socket; socket.create_connection(('127.0.0.1', $port))"
     sleep 0.2
 done
 
-DYNAMODB_URL=http://127.0.0.1:$port cargo test --locked --features servers --test dynamodb "$@"
+DYNAMODB_URL=http://127.0.0.1:$port cargo test --locked --test dynamodb "$@"

@@ -36,4 +36,4 @@ while [ -z "$url" ]; do
     url=$(sed -n 's/.*Running on \(http:[^ ]*\).*/\1/p' "$log" | head -n 1)
 done
 
-MOTO_URL=$url cargo test --features servers --test moto "$@"
+MOTO_URL=$url cargo test --test moto "$@"

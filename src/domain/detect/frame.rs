@@ -299,14 +299,11 @@ fn is_comment(head: &str) -> bool {
         let rest = rest.trim_start_matches('#');
         // `##[error]` and `##vso[…]` are a log's, `# ` a root prompt's if a command or a message follows at once.
         // A comment that shows an example indents it.
-        let is_prompt = !rest.starts_with("  ");
-        !rest.starts_with(|c: char| c.is_ascii_digit() || c == '[')
-            && !rest.starts_with("vso[")
-            && !rest.trim().is_empty()
-            && !(is_prompt
-                && ["docker", "Err", "ERR", "err", "Fail", "fail", "time=", "WARN", "FATA"]
-                    .iter()
-                    .any(|word| rest.trim_start().starts_with(word)))
+        const AFTER_A_PROMPT: [&str; 9] = ["docker", "Err", "ERR", "err", "Fail", "fail", "time=", "WARN", "FATA"];
+        let of_a_log = rest.starts_with(|c: char| c.is_ascii_digit() || c == '[') || rest.starts_with("vso[");
+        let is_indented = rest.starts_with("  ");
+        let of_a_prompt = !is_indented && AFTER_A_PROMPT.iter().any(|word| rest.trim_start().starts_with(word));
+        !(of_a_log || of_a_prompt || rest.trim().is_empty())
     });
     is_hash
         || ["//", "/*", "*/", "<!--", "-- ", ";;", "\"\"\"", "'''"].iter().any(|sign| head.starts_with(sign))

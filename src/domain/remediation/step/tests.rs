@@ -979,7 +979,7 @@ fn what_settled_on_the_clock_of_a_process_that_is_gone_settles_again() {
 /// What a look shows of the project, without a grant.
 fn seen(project: Project) -> Seen {
     let (grant, grant_use) = (GrantSeen::Absent, GrantUse::Free);
-    Seen { since: Timestamp::MIN, project: Some(project), grant, grant_use, verdicts: Vec::new() }
+    Seen { since: Timestamp::MIN, builds_read: true, project: Some(project), grant, grant_use, verdicts: Vec::new() }
 }
 
 /// What is being taken back since second 10, after these entries.
