@@ -17,7 +17,7 @@ data "aws_region" "this" {}
 
 locals {
   region = data.aws_region.this.name
-  environment = merge(var.environment, {
+  environment = merge({ UNTHROTTLED_DAEMON__METRICS = "emf" }, var.environment, {
     UNTHROTTLED_LEDGER__STORE = "dynamodb"
     UNTHROTTLED_LEDGER__TABLE = var.ledger_table
   })

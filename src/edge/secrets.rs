@@ -79,8 +79,9 @@ pub enum SecretProblem {
     OtherRegion(String),
     /// The daemon may not look at it.
     #[error(
-        "the daemon may not read the secret: allow it secretsmanager:DescribeSecret and secretsmanager:GetSecretValue, \
-         and kms:Decrypt on the secret's key if it is not the one that AWS manages"
+        "the daemon may not read the secret, or there is none of that name, as IAM denies a name that it can't resolve: \
+         look for it, or allow secretsmanager:DescribeSecret and secretsmanager:GetSecretValue on it, and kms:Decrypt on \
+         its key if that is not the one that AWS manages"
     )]
     Denied,
     /// Its KMS key is disabled, deleted or out of reach.

@@ -132,14 +132,15 @@ async fn an_edit_between_our_look_and_our_write_is_not_overwritten() {
     let tick = world.tick(&mut daemon).await;
     world.sim.advance(world.sim.now().duration_until(tick.wake.expect("the grant settles")));
     world.sim.forget_calls();
-    // The look is the first read of the project; the second, just before the write, waits for a person.
-    world.sim.fault("BatchGetProjects", 2..=2, Fault::Paused);
+    // Two looks read the project: before it is recorded that it is about to be written, and after that. The third read,
+    // just before the write, waits for a person.
+    world.sim.fault("BatchGetProjects", 3..=3, Fault::Paused);
     let theirs = "version: 0.2\nphases:\n  build:\n    commands:\n      - make\n";
     let person = async {
-        while !world.calls().contains_key("GetRolePolicy") {
+        while world.calls().get("GetRolePolicy").is_none_or(|calls| *calls < 2) {
             tokio::task::yield_now().await;
         }
-        assert_eq!(world.calls()["BatchGetProjects"], 1, "the second read is under way");
+        assert_eq!(world.calls()["BatchGetProjects"], 2, "the third read is under way");
         world.sim.edit_project("api", |json| json["source"]["buildspec"] = json!(theirs));
         world.sim.go_on();
     };

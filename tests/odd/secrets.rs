@@ -28,11 +28,12 @@ async fn broken(spoil: impl FnOnce(&World)) -> String {
     world.lines(&told)
 }
 
+/// IAM resolves a name to an ARN only if there is a secret, and denies it else where the policy names ARNs.
 #[tokio::test]
 async fn no_secret() {
     insta::assert_snapshot!(broken(|world| world.sim.remove_secret("dockerhub")).await, @"
     ThrottleDetected web PROVISIONING hub_pull_limit unknown
-    CredentialUnusable missing
+    CredentialUnusable denied
     RemediationHeld web credential_unusable
     RemediationPlanned web registry_credential
     RemediationApplied web registry_credential

@@ -25,6 +25,7 @@ fn counted(metrics: &Metrics, world: &World) -> BTreeMap<String, f64> {
 
 /// A daemon whose calls and ticks are counted.
 async fn daemon(world: &World, metrics: &Metrics) -> Daemon {
+    world.set_role();
     let endpoint = world.sim.endpoint().to_string();
     let calls = CountCalls::of(metrics.clone());
     let connect = move |_: &_| Connection {

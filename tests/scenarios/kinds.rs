@@ -336,7 +336,7 @@ async fn a_batch_of_the_projects_own_buildspec_is_cured_for_all_of_its_builds() 
     ThrottleDetected api BUILD hub_pull_limit anonymous
     RemediationPlanned api buildspec_login
     RemediationApplied api buildspec_login
-    RemediationVerified api buildspec_login by api#3
+    RemediationVerified api buildspec_login by api#4
     PasswordResetAdvised api buildspec_login
     ");
 }

@@ -127,6 +127,7 @@ async fn a_credential_that_can_not_be_taken_away_is_left_to_a_person_with_its_gr
     ThrottleDetected web PROVISIONING hub_pull_limit authenticated
     RemedyUnavailable web already_authenticated
     RollbackDecided web registry_credential still_throttled by web#3
+    GrantKept web registry_credential grant_needed by web
     RemediationEscalated web registry_credential rollback_refused
     ");
     assert!(world.sim.role_policy("codebuild-web", crate::support::world::GRANT).is_some());
