@@ -68,7 +68,7 @@ fn a_deliberate_mistake_is_found(#[case] mistake: Mistake, #[case] words: &str) 
 }
 
 /// As many as the mistake that is found last needs, and a few more.
-const SEEDS: u64 = 16;
+const SEEDS: u64 = 24;
 
 #[rstest]
 fn a_story_disturbed_at_any_point_ends_well(

@@ -22,7 +22,7 @@ pub use failure::{Failure, Kind, chain};
 pub use survey::Surveyed;
 pub use think::Assessment;
 
-use crate::domain::build::{Build, BuildId};
+use crate::domain::build::{Build, BuildId, ProjectName};
 use crate::domain::history::Fact;
 use crate::domain::images::KnownImages;
 use crate::domain::plan::RemediationId;
@@ -72,6 +72,8 @@ pub struct Reconciler {
     builds_read: bool,
     /// When proven remedies were last held against their projects.
     looked_for_drift: Option<Timestamp>,
+    /// Projects with a proven remedy that were not there at that look.
+    missing: BTreeSet<ProjectName>,
     /// Reads that are good for a while.
     known: think::Known,
     /// What was said already and is not said again until it changes.
@@ -145,6 +147,7 @@ impl Reconciler {
             since: None,
             builds_read: false,
             looked_for_drift: None,
+            missing: BTreeSet::new(),
             known: think::Known::default(),
             said: BTreeSet::new(),
             order: Order::NewestFirst,

@@ -192,3 +192,49 @@ async fn killed_in_the_look(k: u32, moment: Moment) -> Option<String> {
     world.assert_told(&daemon, &told).await;
     killed
 }
+
+/// A grant does not outlive the project that it was made for.
+#[tokio::test]
+async fn a_proven_remedys_grant_goes_with_its_project() {
+    let world = World::new();
+    world.image_project("web", "node:22");
+    world.sim.run_build("web");
+    let mut daemon = world.daemon().await;
+    world.rest(&mut daemon).await;
+    assert_eq!(world.stages().await, ["web: verified"]);
+    let _listening = world.collector.install();
+    world.story();
+    world.sim.forget_calls();
+    let role = "codebuild-web";
+    world.sim.delete_project("web");
+    world.play(&mut daemon, SignedDuration::from_mins(20)).await;
+    assert_eq!(world.writes(), [format!("DeleteRolePolicy {role}/{GRANT}")]);
+    assert_eq!(world.sim.role_policy(role, GRANT), None);
+    assert_eq!(world.stages().await, ["web: rolled_back"]);
+    insta::assert_snapshot!(world.story(), @"
+    RollbackDecided web registry_credential project_gone
+    RemediationRolledBack web registry_credential
+    ");
+}
+
+/// A project that is replaced, as infrastructure code does it, is missing for a moment and there again.
+#[tokio::test]
+async fn a_project_that_is_missing_at_one_look_is_not_gone() {
+    let world = World::new();
+    world.image_project("web", "node:22");
+    world.sim.run_build("web");
+    let mut daemon = world.daemon().await;
+    world.rest(&mut daemon).await;
+    world.sim.delete_project("web");
+    world.sim.forget_calls();
+    while !world.calls().contains_key("BatchGetProjects") {
+        world.play(&mut daemon, SignedDuration::from_secs(30)).await;
+    }
+    world.sim.account(|account| {
+        let secret = account.secret("dockerhub").arn();
+        account.project("web").image("node:22").registry_credential(&secret);
+    });
+    world.play(&mut daemon, SignedDuration::from_mins(20)).await;
+    assert_eq!(world.writes(), Vec::<String>::new());
+    assert_eq!(world.stages().await, ["web: verified"]);
+}

@@ -16,19 +16,28 @@ impl Remediation {
     ///
     /// What is neither as we set it nor as it was is someone's own configuration by now, and none of ours.
     pub fn undone_by_others(&self, project: &Project, now: Timestamp) -> Option<Entry> {
+        let change = self.proven_project_change(now)?;
+        match change.position(Some(project), &GrantSeen::Absent) {
+            Position::Before | Position::WithoutOurs => Some(self.taken_away(change, Some(project))),
+            Position::After | Position::AmidOthers | Position::Gone | Position::Neither => None,
+        }
+    }
+
+    /// The entry that closes a proven remedy whose project is gone, so that its grant does not outlive it.
+    pub fn gone_with_its_project(&self, now: Timestamp) -> Option<Entry> {
+        self.proven_project_change(now)?;
+        let detail = "the project was deleted".to_string();
+        Some(Entry::RollbackDecided { reason: RollbackReason::ProjectGone, detail, by: None })
+    }
+
+    /// What a proven remedy set on its project, if no read is older than that any more.
+    fn proven_project_change(&self, now: Timestamp) -> Option<&Change> {
         if self.stage != Stage::Closed(Outcome::Verified) {
             return None;
         }
         let changes = self.plan.changes.iter().zip(&self.in_place);
         let (change, at) = changes.into_iter().find(|(change, _)| matches!(change, Change::Project { .. }))?;
-        // A read may be older than our write.
-        if at.is_none_or(|at| now < self.settled(at)) {
-            return None;
-        }
-        match change.position(Some(project), &GrantSeen::Absent) {
-            Position::Before | Position::WithoutOurs => Some(self.taken_away(change, Some(project))),
-            Position::After | Position::AmidOthers | Position::Gone | Position::Neither => None,
-        }
+        at.is_some_and(|at| self.settled(at) <= now).then_some(change)
     }
 
     /// What follows from a change of ours that is not there any more.

@@ -174,6 +174,17 @@ impl CodeBuild {
         Ok(LookedAtProjects { projects, missing })
     }
 
+    /// The same for any number, a hundred a call.
+    pub async fn look_at_all(&self, names: &[ProjectName]) -> Result<LookedAtProjects, CodeBuildError> {
+        let mut looked = LookedAtProjects::default();
+        for chunk in names.chunks(BATCH) {
+            let part = self.look_at_projects(chunk).await?;
+            looked.projects.extend(part.projects);
+            looked.missing.extend(part.missing);
+        }
+        Ok(looked)
+    }
+
     /// Those of these projects that are there, a hundred a call.
     pub async fn projects(&self, names: &[ProjectName]) -> Result<Vec<Project>, CodeBuildError> {
         let mut projects = Vec::new();
