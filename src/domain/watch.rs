@@ -55,6 +55,10 @@ pub struct Watch {
     open: BTreeMap<BuildId, Open>,
     /// When the last whole sweep began.
     swept: Option<Timestamp>,
+    /// How far back the first sweep goes, until there was one: known from the first start on, however often that one
+    /// is cut short.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first: Option<Timestamp>,
     /// Whether the list can be trusted to be newest first.
     order: Order,
 }
@@ -93,16 +97,28 @@ pub enum Next {
 }
 
 impl Watch {
-    /// Begins a sweep. The first one goes back to builds that started no longer than `lookback` ago.
+    /// Notes how far back the first sweep goes. To be kept before anything is read.
+    pub fn begin(&mut self, lookback: SignedDuration, now: Timestamp) {
+        let from = now.saturating_sub(lookback).unwrap_or(Timestamp::MIN);
+        if self.swept.is_none() {
+            // A clock that was ahead is no reason to look back less.
+            self.first = Some(self.first.map_or(from, |first| first.min(from)));
+        }
+    }
+
+    /// Begins a sweep. The first one goes back to builds that started no longer than `lookback` ago, or before the first
+    /// start.
     pub fn sweep(&self, lookback: SignedDuration, now: Timestamp) -> Sweep {
-        let since = match self.swept {
-            Some(swept) if swept <= now => swept.saturating_sub(OVERLAP),
+        let from = now.saturating_sub(lookback).unwrap_or(Timestamp::MIN);
+        let since = match (self.swept, self.first) {
+            (Some(swept), _) if swept <= now => swept.saturating_sub(OVERLAP).unwrap_or(Timestamp::MIN),
+            (None, Some(first)) => first.min(from),
             // A last sweep in the future tells of a clock that was wrong, and not how far back it was.
-            Some(_) | None => now.saturating_sub(lookback),
+            (Some(_) | None, _) => from,
         };
         Sweep {
             began: now,
-            since: since.unwrap_or(Timestamp::MIN),
+            since,
             listed: Vec::new(),
             known: self.recent.iter().cloned().collect(),
             order: self.order,
@@ -114,7 +130,7 @@ impl Watch {
     pub fn horizon(&self, lookback: SignedDuration, now: Timestamp) -> Timestamp {
         let first = now.saturating_sub(lookback).unwrap_or(Timestamp::MIN);
         let swept = self.swept.map(|swept| swept.saturating_sub(OVERLAP).unwrap_or(Timestamp::MIN));
-        swept.map_or(first, |swept| swept.min(first))
+        [swept, self.first].into_iter().flatten().fold(first, Timestamp::min)
     }
 
     /// Takes a whole sweep in: its ids are known from now on, and the `fresh` ones are waited for.
@@ -129,6 +145,7 @@ impl Watch {
         recent.truncate(REMEMBERED);
         self.recent = recent;
         self.swept = Some(sweep.began);
+        self.first = None;
         self.order = sweep.order;
     }
 

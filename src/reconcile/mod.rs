@@ -190,6 +190,8 @@ impl Reconciler {
         self.tick = Tick::default();
         self.builds.clear();
         book.catch_up().await?;
+        self.watch.begin(self.rules.lookback, now);
+        self.keep_watch(book).await?;
         book.forget_before(&self.scope, self.watch.horizon(self.rules.lookback, now));
         self.advance_all(book, clock).await?;
         let unread = self.tick.incomplete.len();
@@ -201,16 +203,22 @@ impl Reconciler {
         self.look_at_kept_grants(book, clock).await?;
         self.advise_reset(book, now).await?;
         self.drop_verdicts(book, now);
-        if self.watch != self.saved {
-            book.save_watch(&self.scope, &self.watch).await?;
-            self.saved = self.watch.clone();
-        }
+        self.keep_watch(book).await?;
         self.wake(book, now);
         let history = book.history(&self.scope);
         self.tick.counts.builds_waiting = (self.watch.open().count() + history.pending().len()) as u64;
         self.tick.counts.remediations_open = history.open().count() as u64;
         let tick = std::mem::take(&mut self.tick);
         Ok(Tick { coverage: self.coverage(&tick, now), ..tick })
+    }
+
+    /// Saves what the watch remembers, if that has changed.
+    async fn keep_watch(&mut self, book: &Book) -> Result<(), BookError> {
+        if self.watch != self.saved {
+            book.save_watch(&self.scope, &self.watch).await?;
+            self.saved = self.watch.clone();
+        }
+        Ok(())
     }
 
     /// Says when the next look is worth it. What is due already waits for the next poll: it was looked at just now, and

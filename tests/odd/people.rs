@@ -121,6 +121,25 @@ async fn an_edit_of_the_buildspec_before_our_write_voids_the_plan() {
     assert_eq!(world.sim.role_policy("codebuild-api", GRANT), None);
 }
 
+/// How far back the first look goes is kept before it is made: a daemon that comes hours after one whose first look failed
+/// reads what that one would have.
+#[tokio::test]
+async fn a_first_look_that_failed_is_made_up_for_hours_later() {
+    let world = World::new();
+    world.image_project("web", "node:22");
+    let build = world.sim.run_build("web");
+    let mut daemon = world.daemon().await;
+    world.sim.fault("ListBuilds", 1..=1, Fault::DropBefore);
+    assert!(!world.tick(&mut daemon).await.is_whole());
+    world.kill(daemon);
+    world.sim.advance(SignedDuration::from_hours(5));
+    let mut daemon = world.daemon().await;
+    world.rest(&mut daemon).await;
+    let known =
+        world.records().await.into_iter().any(|record| record.build().is_some_and(|id| id.as_str() == build.id));
+    assert!(known, "the build is in the ledger");
+}
+
 /// An edit after our look and before our write: we read once more just before we write, so nothing is sent.
 #[tokio::test]
 async fn an_edit_between_our_look_and_our_write_is_not_overwritten() {

@@ -312,6 +312,25 @@ fn a_page_reaches_back_by_the_start_of_its_last_build() {
 }
 
 #[test]
+fn the_first_sweep_goes_as_far_back_as_that_of_the_first_start() {
+    let lookback = seconds(7_200);
+    let mut watch = Watch::default();
+    watch.begin(lookback, at(0));
+    // Cut short, and started again hours later.
+    watch.begin(lookback, at(20_000));
+    assert_eq!(watch.sweep(lookback, at(20_000)).since, at(-7_200));
+    assert_eq!(watch.horizon(lookback, at(20_000)), at(-7_200));
+    // The clock was ahead then: it is not looked back less for that.
+    watch.begin(lookback, at(-5_000));
+    assert_eq!(watch.sweep(lookback, at(-5_000)).since, at(-12_200));
+    let sweep = watch.sweep(lookback, at(20_000));
+    watch.take_in(sweep, &[]);
+    watch.begin(lookback, at(20_060));
+    assert_eq!(watch.sweep(lookback, at(20_060)).since, at(19_400), "from then on, the last sweep counts");
+    assert_eq!(watch.horizon(lookback, at(40_000)), at(19_400));
+}
+
+#[test]
 fn a_later_sweep_goes_back_to_shortly_before_the_last_one() {
     let mut watch = Watch::default();
     let sweep = watch.sweep(seconds(86_400), at(0));
