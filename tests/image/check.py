@@ -76,12 +76,16 @@ def main() -> None:
             "AWS_ACCESS_KEY_ID": "simulated", "AWS_SECRET_ACCESS_KEY": "simulated",
             # A port of its own, so that nothing that already listens here is taken for the daemon.
             "UNTHROTTLED_DAEMON__HTTP_LISTEN": f"127.0.0.1:{free_port()}", "UNTHROTTLED_DAEMON__POLL_INTERVAL": "1s",
+            "UNTHROTTLED_CREDENTIAL__DOCKERHUB__SECRET": "dockerhub",
+            "UNTHROTTLED_POLICY": '[{name = "all", projects = ["*"]}]',
             # For the tools that enter the root; in it there is nothing to find.
             "PATH": os.environ["PATH"],
         }
         daemon = inside(root, of, of["command"], env, stdout=subprocess.PIPE, text=True)
-        first = json.loads(daemon.stdout.readline())
-        assert first["event"] == "DaemonStarted", first
+        said = [json.loads(daemon.stdout.readline())]
+        while "event" not in said[-1]:
+            said.append(json.loads(daemon.stdout.readline()))
+        assert said[-1]["event"] == "DaemonStarted", said
         healthy = lambda: inside(root, of, of["health"], env, stdout=subprocess.DEVNULL).wait() == 0
         until("the health check's success", healthy)
         status = Path(f"/proc/{daemon.pid}/status").read_text()
@@ -89,7 +93,7 @@ def main() -> None:
         assert held["Uid"].split() == [str(uid)] * 4, held["Uid"]
         assert int(held["CapEff"], 16) == 0 and held["NoNewPrivs"] == "1", status
         daemon.send_signal(getattr(signal, of["signal"]))
-        said = [json.loads(line) for line in daemon.stdout.read().splitlines()]
+        said += [json.loads(line) for line in daemon.stdout.read().splitlines()]
         assert daemon.wait(WITHIN) == 0, said
         assert said[-1]["event"] == "DaemonStopped", said[-1]
     finally:

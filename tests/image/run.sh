@@ -22,8 +22,8 @@ if ! cmp -s "$here/requirements.txt" "$work/venv/requirements.txt"; then
 fi
 "$work/venv/bin/hadolint" Dockerfile
 
-if [ "$(id -u)" -ne 0 ]; then
-    echo "-- not root: the program was not started in a bare root"
+if [ "$(id -u)" -ne 0 ] || ! unshare --mount true 2>/dev/null; then
+    echo "-- NOT STARTED in a bare root: that needs root and mounts of its own"
     exit 0
 fi
 
@@ -36,6 +36,8 @@ trap 'rm -rf "$root" "$root.volumes"' EXIT
 chmod 755 "$root"
 mkdir -p "$root/etc/ssl/certs" "$root/var/lib/unthrottled"
 cp "$target/debug/unthrottled" "$root/unthrottled"
+# As the Dockerfile takes them from its first stage.
+cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
 ldd "$target/debug/unthrottled" | grep -o '/[^ ]*' | while read -r library; do
     mkdir -p "$root$(dirname "$library")"
     cp -L "$library" "$root$library"
