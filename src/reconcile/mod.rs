@@ -191,7 +191,8 @@ impl Reconciler {
         self.builds.clear();
         book.catch_up().await?;
         self.watch.begin(self.rules.lookback, now);
-        self.keep_watch(book).await?;
+        // A ledger that can't be written is told by the next write, at the end of the tick at the latest.
+        self.keep_watch(book).await.ok();
         book.forget_before(&self.scope, self.watch.horizon(self.rules.lookback, now));
         self.advance_all(book, clock).await?;
         let unread = self.tick.incomplete.len();
