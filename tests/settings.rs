@@ -790,6 +790,19 @@ mod documents {
         names.sort();
         assert_eq!(names, ["one-account.toml", "organisation.toml", "propose-only.toml"]);
     }
+
+    #[test]
+    fn every_recipe_of_the_cookbook_is_good() {
+        let blocks = include_str!("../docs/cookbook.md").split("```toml\n").skip(1);
+        let mut blocks = blocks.map(|rest| rest.split("```").next().unwrap());
+        let base = blocks.next().unwrap();
+        let recipes: Vec<&str> = blocks.collect();
+        assert_eq!(recipes.len(), 12);
+        for recipe in recipes {
+            let settings = load(&format!("{base}{recipe}"));
+            assert!(recipe.contains("[[policy]]") && !settings.policies.is_empty(), "{recipe}");
+        }
+    }
 }
 
 mod anything {
