@@ -81,22 +81,34 @@ impl Chaos<'_> {
                     self.rest(0).await?;
                 }
             }
-            How::Second => {
-                self.start().await?;
-                let mut quiet = 0;
-                while quiet < REST && self.outcome.held() {
-                    let writes = self.sim.writes().len();
-                    self.end_tick(1, u64::MAX).await?;
-                    quiet = if writes == self.sim.writes().len() { quiet + 1 } else { 0 };
-                    let due = self.instances[1].due;
-                    self.pass(self.sim.now().duration_until(due).max(SignedDuration::from_secs(1)));
+            How::Second => self.second_to_the_end().await?,
+            // A write that is on its way lands whatever anybody decides: the lease is what keeps it from being late.
+            How::Rollback if self.writes_under_way().is_empty() => {
+                for id in self.remediations().await? {
+                    self.decide_rollback(id).await?;
                 }
+                self.second_to_the_end().await?;
             }
+            How::Rollback => (),
             How::Pair(call) => {
                 self.start().await?;
                 self.end_tick(1, call).await?;
                 self.end_tick(0, u64::MAX).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// A second daemon works until it has nothing left to write.
+    async fn second_to_the_end(&mut self) -> anyhow::Result<()> {
+        self.start().await?;
+        let mut quiet = 0;
+        while quiet < REST && self.outcome.held() {
+            let writes = self.sim.writes().len();
+            self.end_tick(1, u64::MAX).await?;
+            quiet = if writes == self.sim.writes().len() { quiet + 1 } else { 0 };
+            let due = self.instances[1].due;
+            self.pass(self.sim.now().duration_until(due).max(SignedDuration::from_secs(1)));
         }
         Ok(())
     }

@@ -28,6 +28,8 @@ pub(super) enum How {
     Fault(Fault),
     /// A second daemon wakes and goes on until there is nothing to do; then the call goes on.
     Second,
+    /// A person takes everything back, and another process does it to the end; then the call goes on, if it is no write.
+    Rollback,
     /// A second daemon wakes and goes on to this call; the first ends its tick, then the second goes on.
     Pair(u64),
 }
@@ -45,6 +47,8 @@ pub enum Pass {
     Fault,
     /// A second daemon at each call.
     Second,
+    /// Everything taken back by another process, before each call that writes nothing.
+    Rollback,
     /// A second daemon at each call, paused at each of its own: long.
     Pair,
 }
@@ -64,6 +68,7 @@ impl Pass {
             Pass::Edit => each(&EDITS.map(|(edit, _)| How::Edit(edit))),
             Pass::Fault => each(&FAULTS.map(How::Fault)),
             Pass::Second => each(&[How::Second]),
+            Pass::Rollback => each(&[How::Rollback]),
             Pass::Pair => each(&(1..=calls).map(How::Pair).collect::<Vec<How>>()),
         }
     }
@@ -78,6 +83,7 @@ impl fmt::Display for How {
             How::Edit(edit) => write!(f, "edit-{edit:?}"),
             How::Fault(fault) => write!(f, "fault-{fault:?}"),
             How::Second => f.write_str("second"),
+            How::Rollback => f.write_str("rollback"),
             How::Pair(call) => write!(f, "pair-{call}"),
         }
     }
@@ -99,7 +105,7 @@ impl FromStr for Point {
         if let Some(call) = how.strip_prefix("pair-") {
             return Ok(Point { how: How::Pair(call.parse().map_err(|_| wrong())?), at });
         }
-        let plain = [How::KillBefore, How::KillAfter, How::KillAtEntry, How::Second];
+        let plain = [How::KillBefore, How::KillAfter, How::KillAtEntry, How::Second, How::Rollback];
         let edits = EDITS.iter().map(|(edit, _)| How::Edit(*edit));
         let mut all = plain.into_iter().chain(edits).chain(FAULTS.map(How::Fault));
         let how = all.find(|known| known.to_string() == how).ok_or_else(wrong)?;
@@ -113,9 +119,9 @@ mod tests {
 
     #[test]
     fn every_point_is_read_as_it_is_written() {
-        let passes = [Pass::Kill, Pass::Entry, Pass::Edit, Pass::Fault, Pass::Second, Pass::Pair];
+        let passes = [Pass::Kill, Pass::Entry, Pass::Edit, Pass::Fault, Pass::Second, Pass::Rollback, Pass::Pair];
         let points: Vec<Point> = passes.iter().flat_map(|pass| pass.points(3, 2)).collect();
-        assert_eq!(points.len(), 6 + 2 + 3 * EDITS.len() + 3 * FAULTS.len() + 3 + 9);
+        assert_eq!(points.len(), 6 + 2 + 3 * EDITS.len() + 3 * FAULTS.len() + 3 + 3 + 9);
         for point in points {
             assert_eq!(point.to_string().parse(), Ok(point));
         }
