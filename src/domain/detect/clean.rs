@@ -181,7 +181,12 @@ fn without_prefixes(line: &str) -> (bool, &str) {
             stamped = true;
             rest = after.trim_start();
         }
+        let timed = rest.len();
         rest = without_time(rest);
+        if rest.len() < timed {
+            rest = without_stream(rest);
+        }
+        rest = without_build_time(rest);
         rest = without_margin(rest);
         if rest.len() == before.len() {
             return (stamped, rest);
@@ -212,6 +217,28 @@ fn without_time(text: &str) -> &str {
     }
 }
 
+/// What stands between a time and what was printed then: a container's stream, or a level that tells nothing.
+fn without_stream(text: &str) -> &str {
+    const STREAMS: [&str; 7] = ["stdout F ", "stderr F ", "stdout P ", "stderr P ", "INFO ", "DEBUG ", "NOTICE "];
+    STREAMS.iter().find_map(|stream| text.strip_prefix(stream)).map_or(text, str::trim_start)
+}
+
+/// BuildKit's `#12 4.221 ` before what a step printed, and `4.221 ` where it repeats the end of a step that failed.
+fn without_build_time(text: &str) -> &str {
+    let Some(digits) = text.strip_prefix('#') else { return without_seconds(text).unwrap_or(text) };
+    let rest = digits.trim_start_matches(|c: char| c.is_ascii_digit());
+    let is_numbered = rest.len() < digits.len();
+    rest.strip_prefix(' ').filter(|_| is_numbered).and_then(without_seconds).unwrap_or(text)
+}
+
+/// Seconds to three places.
+fn without_seconds(text: &str) -> Option<&str> {
+    let (seconds, rest) = text.split_once(' ')?;
+    let (whole, parts) = seconds.split_once('.')?;
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number(whole) && is_number(parts) && parts.len() == 3).then(|| rest.trim_start())
+}
+
 fn without_syslog_time(text: &str) -> Option<&str> {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let (month, rest) = text.split_at_checked(3)?;
@@ -219,7 +246,16 @@ fn without_syslog_time(text: &str) -> Option<&str> {
     let (day, rest) = rest.trim_start().split_once(' ')?;
     let (time, rest) = rest.split_once(' ')?;
     let is_day = day.len() <= 2 && day.bytes().all(|byte| byte.is_ascii_digit());
-    (is_day && is_time(time)).then_some(rest.trim_start())
+    (is_day && is_time(time)).then(|| without_sender(rest.trim_start()))
+}
+
+/// `host dockerd[812]: `: who wrote to syslog.
+fn without_sender(text: &str) -> &str {
+    let parts = text.split_once(": ").filter(|(sender, _)| {
+        let process = sender.split_once(' ').and_then(|(_, program)| program.strip_suffix(']')?.rsplit_once('['));
+        process.is_some_and(|(name, id)| !name.contains(' ') && id.bytes().all(|byte| byte.is_ascii_digit()))
+    });
+    parts.map_or(text, |(_, rest)| rest)
 }
 
 /// A date, a time, or both: digits and their separators, at least two separators, no other letter than `T` and `Z`.
@@ -287,6 +323,14 @@ mod tests {
     #[case("> toomanyrequests", false, "toomanyrequests")]
     #[case("429 Too Many Requests", false, "429 Too Many Requests")]
     #[case("#3 ERROR: x", false, "#3 ERROR: x")]
+    #[case("Dec 20 14:57:40 ip-10-0-0-1 dockerd[812]: x", false, "x")]
+    #[case("2025-05-01T10:00:00.1Z stderr F x", false, "x")]
+    #[case("2025-05-01 10:00:00,123 INFO x", false, "x")]
+    #[case("#12 4.221 toomanyrequests", false, "toomanyrequests")]
+    #[case("4.221 toomanyrequests", false, "toomanyrequests")]
+    #[case("#12 [2/3] RUN x", false, "#12 [2/3] RUN x")]
+    #[case("#12 DONE 0.3s", false, "#12 DONE 0.3s")]
+    #[case("3.12 x", false, "3.12 x")]
     #[case("10.0.0.1 - - x", false, "10.0.0.1 - - x")]
     fn prefixes_are_taken_off(#[case] raw: &str, #[case] stamped: bool, #[case] text: &str) {
         let found = lines(raw.as_bytes(), 7, 3);

@@ -2,9 +2,8 @@
 //! compared, a list of patterns, a table?
 
 use crate::domain::detect::clean::Line;
-use crate::domain::detect::frame::is_prose;
-use crate::domain::detect::listing;
 use crate::domain::detect::literal::{CARRIERS, PATTERN_KEYS};
+use crate::domain::detect::{listing, page};
 
 /// How far back the head of a block may be.
 const REACH: usize = 40;
@@ -28,7 +27,10 @@ pub fn is_quoted(lines: &[Line], at: usize, offset: usize) -> bool {
         || is_row(lines, at, tail)
         || is_under_title(lines, at)
         || follows_explanation(lines, at)
-        || is_introduced(lines, at)
+        || page::is_introduced(lines, at)
+        || page::is_on_page(lines, at)
+        || page::is_block_of_key(lines, at, &CARRIERS)
+        || answers_locally(lines, at)
         || in_passed_test(lines, at)
         || is_given(head)
 }
@@ -68,10 +70,11 @@ fn is_commit_subject(head: &str) -> bool {
     let is_hash = (7..=40).contains(&word.len())
         && word.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
         && word.bytes().any(|byte| byte.is_ascii_digit());
+    let is_stash = head.starts_with("stash@{") && head.ends_with(':');
     let is_lead = lead.chars().all(|c| "*|/\\ ".contains(c))
         || lead.starts_with('[')
         || ["HEAD is now at", "HEAD position was", "pick", "Dropped"].iter().any(|verb| lead.ends_with(verb));
-    is_hash && is_lead
+    is_stash || (is_hash && is_lead)
 }
 
 /// `git log --oneline`: lines next to each other begin with abbreviated hashes. Docker's ids of layers have twelve digits.
@@ -129,13 +132,15 @@ fn is_compared(lines: &[Line], at: usize, head: &str) -> bool {
     // pytest puts an E before each line.
     let is_pytest = bare.strip_prefix("E ").is_some_and(|rest| matches!(rest.trim(), "-" | "+" | "?"));
     let key = bare.to_ascii_lowercase().split_whitespace().collect::<Vec<_>>().join(" ").replace(" :", ":");
+    // The gutter of a difference: `1       │-`.
+    let is_gutter = ["│-", "│+"].iter().any(|sign| bare.ends_with(sign));
     let is_sign = matches!(bare, "-" | "+" | "?") || (bare.is_empty() && !head.is_empty());
     let is_told = || {
         let from = at.saturating_sub(8);
         let near = lines.get(from..lines.len().min(at + 6)).unwrap_or_default();
         near.iter().any(|line| SAYS.iter().any(|says| line.text.contains(says)))
     };
-    is_pytest || KEYS.contains(&key.as_str()) || (is_sign && is_told())
+    is_pytest || is_gutter || KEYS.contains(&key.as_str()) || (is_sign && is_told())
 }
 
 /// An element of a list below a key that holds no output: `patterns:`, then `- toomanyrequests: …`.
@@ -204,7 +209,21 @@ fn in_passed_test(lines: &[Line], at: usize) -> bool {
     let is_head = |line: &Line| ["console.", "stdout | ", "stderr | "].iter().any(|head| line.text.starts_with(head));
     let behind = lines.get(at + 1..lines.len().min(at + 1 + BEHIND)).unwrap_or_default();
     let result = behind.iter().find_map(|line| RESULTS.iter().find(|result| line.text.starts_with(**result)));
-    before(lines, at).take(3).any(is_head) && result.is_some_and(|result| ["PASS ", "✓ "].contains(result))
+    // Go's: `    hub_test.go:31: text: …`, then `--- PASS: TestHub`.
+    let is_gos = lines.get(at).is_some_and(|line| {
+        line.text.split_once("_test.go:").is_some_and(|(file, _)| !file.contains(' '))
+            && behind
+                .iter()
+                .find(|line| line.text.starts_with("--- "))
+                .is_some_and(|line| line.text.starts_with("--- PASS"))
+    });
+    is_gos || before(lines, at).take(3).any(is_head) && result.is_some_and(|result| ["PASS ", "✓ "].contains(result))
+}
+
+/// What a server on the machine itself answered: the line before is its access log.
+fn answers_locally(lines: &[Line], at: usize) -> bool {
+    let is_access = |line: &Line| line.text.starts_with("127.0.0.1 - - [") && line.text.contains("HTTP/1.");
+    before(lines, at).find(|line| !is_blank(line)).is_some_and(is_access)
 }
 
 /// What a test says it feeds to its subject: `classify_test.go:33: input: ERROR: failed to solve: …`.
@@ -213,22 +232,6 @@ fn is_given(head: &str) -> bool {
         let word = part.rsplit([' ', '\t']).next().unwrap_or_default();
         ["input", "Input", "given", "Given"].contains(&word)
     })
-}
-
-/// A paragraph of its own below a sentence that announces it: `…, the following error message is issued:`.
-fn is_introduced(lines: &[Line], at: usize) -> bool {
-    const ANNOUNCED: [&str; 5] = [" error", " message", " issue", " output", " answer"];
-    const PROGRAMS: [&str; 6] = ["error", "fail", "fatal", "unable", "could not", "warn"];
-    let announces = |line: &Line| {
-        let text = line.text.trim_end().to_ascii_lowercase();
-        (text.ends_with(':') || text.ends_with(" below."))
-            && text.split_whitespace().count() >= 5
-            && ANNOUNCED.iter().any(|word| text.contains(word))
-            && !PROGRAMS.iter().any(|word| text.starts_with(word))
-            && is_prose(&text)
-    };
-    before(lines, at).next().is_some_and(is_blank)
-        && before(lines, at).find(|line| !is_blank(line)).is_some_and(announces)
 }
 
 #[cfg(test)]

@@ -122,7 +122,9 @@ pub fn literal_is_output(before: &str, inner: &str, tail: &str, around: &Around<
         Some(':') => {
             let key = last_key(before.trim_end_matches(':'));
             // A member that a program filled in: what stands before the message is its own.
-            let says_why = ["Reason", "reason"].iter().any(|end| key.ends_with(end)) && !inner.trim().is_empty();
+            let looks_for =
+                ["pattern", "regex", "match", "expect"].iter().any(|word| key.to_ascii_lowercase().contains(word));
+            let says_why = tells_outcome(key) && !looks_for && !inner.trim().is_empty();
             let is_carrier = says_why || CARRIERS.contains(&key.to_ascii_lowercase().as_str());
             if PATTERN_KEYS.contains(&key.to_ascii_lowercase().as_str()) {
                 return false;
@@ -138,9 +140,12 @@ pub fn literal_is_output(before: &str, inner: &str, tail: &str, around: &Around<
         }
         Some('=') => {
             let key = last_key(before.trim_end_matches('='));
-            !before.ends_with([' ', '>'])
-                && !before.ends_with(" =")
-                && CARRIERS.contains(&key.to_ascii_lowercase().as_str())
+            // TeamCity's `##teamcity[message text='…' status='ERROR']`.
+            let is_message = before.starts_with("##teamcity[message ") && key == "text";
+            is_message
+                || !before.ends_with([' ', '>'])
+                    && !before.ends_with(" =")
+                    && CARRIERS.contains(&key.to_ascii_lowercase().as_str())
         }
         Some('(') => call_is_output(before) && !around.is_listing(),
         // `DockerError(500, '…')`.

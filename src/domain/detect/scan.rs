@@ -12,7 +12,7 @@ use crate::domain::detect::echo::{self, Agent};
 use crate::domain::detect::success::is_told_by_next;
 use crate::domain::detect::tally::{Tally, WORDS_AFTER, WORDS_BEFORE};
 use crate::domain::detect::window;
-use crate::domain::detect::{Evidence, Place, Scan, frame, redact};
+use crate::domain::detect::{Evidence, Place, Scan, dress, frame, redact};
 use crate::domain::trouble::{self, Seen};
 use memchr::memmem::Finder;
 use std::sync::LazyLock;
@@ -164,6 +164,11 @@ impl Scanner {
         let (first, to) = around(buffer, at, LINES_WRAPPED, LINES_WRAPPED);
         let first = self.unseen(buffer, first, at);
         let mut lines = self.lines(buffer, first, to);
+        let dress = dress::take_off(&mut lines, self.start + line_start(buffer, at, first) as u64);
+        let dressed = |mut lines: Vec<Line>| {
+            dress.iter().for_each(|prefix| dress::take_off_known(&mut lines, prefix));
+            lines
+        };
         let Some(mut squeezed) = window::suspect(&lines) else {
             self.handled = self.start + line_end(buffer, at).min(to) as u64;
             return;
@@ -175,12 +180,12 @@ impl Scanner {
             from = from.min(echo);
             end = buffer.len().min(at + AHEAD);
             if to < end {
-                lines.extend(self.lines(buffer, to + 1, end));
+                lines.extend(dressed(self.lines(buffer, to + 1, end)));
             }
         }
         let row = line_start(buffer, first, from);
         if from < row {
-            let mut before = self.lines(buffer, from, row - 1);
+            let mut before = dressed(self.lines(buffer, from, row - 1));
             squeezed.moved_by(before.len());
             before.append(&mut lines);
             lines = before;

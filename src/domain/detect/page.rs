@@ -1,0 +1,226 @@
+//! Does a line stand on a page: documentation, a mail, a file that a tool shows under its name?
+//!
+//! A page has a structure of its own: headings, tags, heads of mails, sentences that announce an example. A log has acts: a
+//! command, a step, a pull. Of what stands before a message, the nearest of both tells.
+
+use crate::domain::detect::clean::Line;
+use crate::domain::detect::frame::is_prose;
+use crate::domain::detect::speaker::is_example;
+
+/// How far back the sign of a page may be.
+const REACH: usize = 16;
+
+/// Whether a line stands on a page.
+pub fn is_on_page(lines: &[Line], at: usize) -> bool {
+    let before = lines.get(at.saturating_sub(REACH)..at).unwrap_or_default();
+    for (index, line) in before.iter().enumerate().rev() {
+        if is_page_sign(line, before.get(index + 1).or_else(|| lines.get(at))) {
+            return true;
+        }
+        if is_act(line) {
+            return false;
+        }
+    }
+    is_between_tags(lines, at)
+}
+
+/// A program at work.
+fn is_act(line: &Line) -> bool {
+    const SIGNS: [&str; 24] = [
+        "docker ",
+        "podman ",
+        "buildah ",
+        "ulling ",
+        "Pulled",
+        "FROM ",
+        "nable to find image",
+        "Sending build context",
+        "Running ",
+        "Building ",
+        "Creating ",
+        "Starting ",
+        "Retrieving ",
+        "level=",
+        "ERROR",
+        "INFO",
+        "WARN",
+        "exit status",
+        "exited with",
+        "ailed",
+        "xecuting",
+        "ownload",
+        "nstalling",
+        "rror: ",
+    ];
+    let text = line.text.as_str();
+    let is_step = text.strip_prefix('#').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '['));
+    // The examples of a page are indented, and below a line that ends with a colon something is to follow.
+    line.indent < 2
+        && !text.trim_end().ends_with(':')
+        && (line.stamped
+            || is_step
+            || ["+ ", "$ ", "[+]", "> Task", "at "].iter().any(|start| text.starts_with(start))
+            || SIGNS.iter().any(|sign| text.contains(sign)))
+}
+
+/// A heading, a tag, the head of a mail, the name of a file that is shown, given the line behind.
+fn is_page_sign(line: &Line, next: Option<&Line>) -> bool {
+    let text = line.text.trim();
+    is_heading(text)
+        || is_tag(text)
+        || is_mail_head(text)
+        || is_file_head(text, next)
+        || is_manual_head(line)
+        || text == "...."
+        || text.starts_with("[source")
+}
+
+/// `## Docker Hub` of Markdown, `== Errors` of AsciiDoc. What a script announces so begins with what it does.
+fn is_heading(text: &str) -> bool {
+    let title = ["#", "="].iter().find_map(|sign| {
+        let rest = text.trim_start_matches(sign);
+        let depth = text.len() - rest.len();
+        let is_deep = if *sign == "#" { (1..=6).contains(&depth) } else { (2..=5).contains(&depth) };
+        rest.strip_prefix(' ').filter(|title| is_deep && !title.ends_with(sign))
+    });
+    title.is_some_and(|title| {
+        let first = title.split_whitespace().next().unwrap_or_default();
+        const DONE: [&str; 14] = [
+            "Build", "Pull", "Run", "Deploy", "Start", "Test", "Install", "Push", "Step", "Stage", "Docker", "Phase",
+            "Image", "Images",
+        ];
+        let is_done =
+            first.ends_with("ing") && title.split_whitespace().count() > 1 || DONE.contains(&first) && first != title;
+        first.starts_with(|c: char| c.is_uppercase()) && !is_done
+    })
+}
+
+fn is_tag(text: &str) -> bool {
+    ["<h1", "<h2", "<h3", "<h4", "<pre", "<p>", "<ul>", "<ol>", "<li>", "<blockquote", "<code", "<td"]
+        .iter()
+        .any(|tag| text.starts_with(tag))
+}
+
+fn is_mail_head(text: &str) -> bool {
+    let is_address = |rest: &str| rest.contains('@') && rest.contains('.');
+    text.starts_with("Subject: ")
+        || ["From: ", "To: ", "Cc: "].iter().any(|key| text.strip_prefix(key).is_some_and(is_address))
+}
+
+/// `==> tests/hub.log <==` of `head`, a path that is underlined, `:::::::` of `more`. A log that is shown so may be the build's.
+fn is_file_head(text: &str, next: Option<&Line>) -> bool {
+    let named = text.strip_prefix("==> ").and_then(|rest| rest.strip_suffix(" <=="));
+    let is_ruled = |line: &Line| line.text.len() >= 4 && line.text.chars().all(|c| "-=~─".contains(c));
+    let titled = next.filter(|line| is_ruled(line)).map(|_| text.trim_end_matches(':'));
+    named.or(titled).is_some_and(|path| {
+        let is_path = !path.contains(' ') && path.contains(['/', '.']);
+        is_path
+            && (is_example(path) || ![".log", ".out", ".err", ".txt"].iter().any(|end| path.ends_with(end)))
+            && path.rsplit('/').next().is_some_and(|name| name.contains('.'))
+    })
+}
+
+fn is_manual_head(line: &Line) -> bool {
+    const HEADS: [&str; 12] = [
+        "NAME",
+        "SYNOPSIS",
+        "DESCRIPTION",
+        "OPTIONS",
+        "ERRORS",
+        "DIAGNOSTICS",
+        "EXAMPLES",
+        "NOTES",
+        "ENVIRONMENT",
+        "FILES",
+        "EXIT STATUS",
+        "BUGS",
+    ];
+    line.indent == 0 && HEADS.contains(&line.text.trim_end())
+}
+
+/// A tag right behind closes what was opened before the window.
+fn is_between_tags(lines: &[Line], at: usize) -> bool {
+    let behind = lines.get(at + 1..lines.len().min(at + 3)).unwrap_or_default();
+    behind
+        .iter()
+        .any(|line| ["</pre>", "</code>", "</p>", "</blockquote>"].iter().any(|tag| line.text.trim().starts_with(tag)))
+}
+
+/// A paragraph of its own below a sentence that announces it: `…, the following error message is issued:`, or that somebody
+/// says of himself: `We saw this yesterday:`.
+pub fn is_introduced(lines: &[Line], at: usize) -> bool {
+    const ANNOUNCED: [&str; 5] = [" error", " message", " issue", " output", " answer"];
+    const PROGRAMS: [&str; 7] = ["error", "fail", "fatal", "unable", "could not", "cannot", "warn"];
+    const PERSONS: [&str; 6] = ["i", "we", "you", "your", "our", "my"];
+    let announces = |line: &Line| {
+        let text = line.text.trim_end().to_ascii_lowercase();
+        let words = || text.split(|c: char| !c.is_ascii_alphanumeric() && c != '\'').filter(|word| !word.is_empty());
+        let says = ANNOUNCED.iter().any(|word| text.contains(word)) && is_prose(&text) && words().count() >= 5;
+        let of_person = words().count() >= 4 && words().any(|word| PERSONS.contains(&word));
+        (text.ends_with(':') || text.ends_with(" below."))
+            && !PROGRAMS.iter().any(|word| text.starts_with(word))
+            && (says || of_person)
+    };
+    let is_blank = |line: &&Line| line.text.trim().is_empty();
+    let before = || lines.get(..at).unwrap_or_default().iter().rev();
+    before().next().as_ref().is_some_and(is_blank) && before().find(|line| !is_blank(line)).is_some_and(announces)
+}
+
+/// The text of a member below its key: `matches: >-`, `description: |`, unless programs put what they were told there.
+pub fn is_block_of_key(lines: &[Line], at: usize, carriers: &[&str]) -> bool {
+    let Some(own) = lines.get(at) else { return false };
+    let head = lines.get(at.saturating_sub(REACH)..at).unwrap_or_default().iter().rev();
+    let head = head.filter(|line| !line.text.trim().is_empty()).find(|line| line.indent < own.indent);
+    head.is_some_and(|line| {
+        let text = line.text.trim_end().trim_end_matches(['-', '+']);
+        let key = text
+            .strip_suffix(": >")
+            .or_else(|| text.strip_suffix(": |"))
+            .map(|key| key.trim_start_matches("- ").trim());
+        let is_word =
+            |key: &str| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+        key.is_some_and(|key| is_word(key) && !carriers.contains(&key.to_ascii_lowercase().as_str()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::detect::clean;
+    use rstest::rstest;
+
+    fn is_page(text: &str) -> bool {
+        let lines = clean::lines(text.as_bytes(), 1, 0);
+        let at = lines.iter().position(|line| line.text.contains("toomany")).unwrap();
+        is_on_page(&lines, at) || is_introduced(&lines, at) || is_block_of_key(&lines, at, &["message"])
+    }
+
+    #[rstest]
+    #[case("## Docker Hub\n\nSymptom:\n\n    toomanyrequests: x")]
+    #[case("== Troubleshooting\n\n.Pulls\n....\ntoomanyrequests: x\n....")]
+    #[case("<h2>Errors</h2>\n<pre>\ntoomanyrequests: x\n</pre>")]
+    #[case("toomanyrequests: x\n</pre>")]
+    #[case("EXIT STATUS\n       75     Said so\n              toomanyrequests: x")]
+    #[case("To: dev@acme.example\n\nBuild 3 failed with:\n\n> toomanyrequests: x")]
+    #[case("==> tests/fixtures/hub.log <==\ntoomanyrequests: x")]
+    #[case("ci/pull.sh\n-----\ntoomanyrequests: x")]
+    #[case("We saw this yesterday:\n\n  toomanyrequests: x")]
+    #[case("retry:\n  - matches: >-\n      toomanyrequests: x")]
+    fn a_page_is_known_by_its_structure(#[case] text: &str) {
+        assert!(is_page(text), "{text}");
+    }
+
+    #[rstest]
+    #[case("## Docker Hub\n+ docker pull node\ntoomanyrequests: x")]
+    #[case("## Building web\ntoomanyrequests: x")]
+    #[case("# Pull images\ntoomanyrequests: x")]
+    #[case("== Pull ==\ntoomanyrequests: x")]
+    #[case("==> docker.log <==\ntoomanyrequests: x")]
+    #[case("To: 5.0.1\ntoomanyrequests: x")]
+    #[case("Could not pull what you asked for:\n\ntoomanyrequests: x\nfailed")]
+    #[case("message: >-\n  toomanyrequests: x")]
+    #[case("#5 [internal] load metadata\ntoomanyrequests: x")]
+    fn a_log_is_none(#[case] text: &str) {
+        assert!(!is_page(text), "{text}");
+    }
+}
