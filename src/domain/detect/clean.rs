@@ -45,7 +45,22 @@ impl Line {
     fn of(visible: &str, number: u64, at: u64) -> Line {
         let (stamped, text) = without_prefixes(visible);
         let width = if visible.is_ascii() { visible.len() } else { visible.chars().count() };
-        Line { number, at, text: text.to_string(), width, indent: indent(visible, text), stamped }
+        Line { number, at, text: text.to_string(), width, indent: indent_of(visible, text), stamped }
+    }
+}
+
+impl Line {
+    /// Takes a prefix of its text off, and what of other prefixes stood behind it.
+    pub fn without(&mut self, prefix: &str) {
+        // A blank line lost the blank that the prefix ends in.
+        let bare = prefix.trim_end();
+        let Some(rest) = self.text.strip_prefix(prefix).or_else(|| self.text.strip_prefix(bare)) else { return };
+        let (stamped, text) = without_prefixes(rest);
+        // One blank belongs to a prefix behind the first.
+        let indent = rest.len() - rest.trim_start().len();
+        let is_first = text.len() + indent == rest.trim_end().len();
+        let indent = if is_first { indent } else { indent_of(rest, text) };
+        (self.stamped, self.indent, self.text) = (self.stamped || stamped, self.indent + indent, text.to_string());
     }
 }
 
@@ -71,7 +86,7 @@ fn has_quotes_of_xml(text: &str) -> bool {
 }
 
 /// How far a text, which is the end of a line, is indented within it. One blank belongs to the prefix before it.
-fn indent(line: &str, text: &str) -> usize {
+fn indent_of(line: &str, text: &str) -> usize {
     let line = line.trim_end();
     let before = line.len().checked_sub(text.len()).and_then(|length| line.get(..length)).unwrap_or_default();
     let prefix = before.trim_end();
@@ -255,7 +270,7 @@ fn without_sender(text: &str) -> &str {
         let process = sender.split_once(' ').and_then(|(_, program)| program.strip_suffix(']')?.rsplit_once('['));
         process.is_some_and(|(name, id)| !name.contains(' ') && id.bytes().all(|byte| byte.is_ascii_digit()))
     });
-    parts.map_or(text, |(_, rest)| rest)
+    parts.map_or(text, |(_, rest)| rest.trim_start())
 }
 
 /// A date, a time, or both: digits and their separators, at least two separators, no other letter than `T` and `Z`.

@@ -21,16 +21,10 @@ pub fn take_off(lines: &mut [Line], at: u64) -> Option<String> {
 
 /// Takes a prefix off the lines that have it.
 pub fn take_off_known(lines: &mut [Line], prefix: &str) {
-    for line in lines {
-        // A blank line lost the blank that the prefix ends in.
-        if let Some(rest) = line.text.strip_prefix(prefix).or_else(|| line.text.strip_prefix(prefix.trim_end())) {
-            let text = rest.trim_start();
-            (line.indent, line.text) = (line.indent + rest.len() - text.len(), text.to_string());
-        }
-    }
+    lines.iter_mut().for_each(|line| line.without(prefix));
 }
 
-/// The prefix of a line, the longest that most of the lines near begin with.
+/// The prefix of a line, the shortest that most of the lines near begin with.
 fn dress(lines: &[Line], at: usize) -> Option<&str> {
     let text = lines.get(at)?.text.as_str();
     let head = text.get(..text.floor_char_boundary(LONGEST))?;
@@ -42,7 +36,7 @@ fn dress(lines: &[Line], at: usize) -> Option<&str> {
         let shared = near().filter(|line| line.starts_with(*prefix)).count();
         is_name(prefix) && (shared >= 2 || (shared == 1 && near().count() == 1))
     };
-    ends.filter_map(|end| head.get(..end)).filter(is_shared).max_by_key(|prefix| prefix.len())
+    ends.filter_map(|end| head.get(..end)).filter(is_shared).min_by_key(|prefix| prefix.len())
 }
 
 /// Whether a prefix is a name and a joint, and nothing that a table, a list or code has, nor a path that a search found.
