@@ -227,9 +227,16 @@ fn without_time(text: &str) -> &str {
     };
     match time {
         Some((time, after)) if is_time(time) => after.trim_start(),
+        // A place in a file that a linter names is a column of its own.
+        Some((time, after)) if is_minutes(time) && !after.starts_with(' ') => after,
         Some(_) => text,
         None => without_syslog_time(text).unwrap_or(text),
     }
+}
+
+/// Minutes and seconds since the start: `00:04`.
+fn is_minutes(word: &str) -> bool {
+    matches!(word.as_bytes(), [a, b, b':', c, d] if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()))
 }
 
 /// What stands between a time and what was printed then: a container's stream, or a level that tells nothing.
@@ -341,6 +348,8 @@ mod tests {
     #[case("Dec 20 14:57:40 ip-10-0-0-1 dockerd[812]: x", false, "x")]
     #[case("2025-05-01T10:00:00.1Z stderr F x", false, "x")]
     #[case("2025-05-01 10:00:00,123 INFO x", false, "x")]
+    #[case("00:04 x", false, "x")]
+    #[case("41:18  error x", false, "41:18  error x")]
     #[case("#12 4.221 toomanyrequests", false, "toomanyrequests")]
     #[case("4.221 toomanyrequests", false, "toomanyrequests")]
     #[case("#12 [2/3] RUN x", false, "#12 [2/3] RUN x")]

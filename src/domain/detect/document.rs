@@ -31,6 +31,9 @@ pub fn is_quoted(lines: &[Line], at: usize, offset: usize) -> bool {
         || page::is_on_page(lines, at)
         || page::is_block_of_key(lines, at, &CARRIERS)
         || answers_locally(lines, at)
+        || page::goes_on_behind(lines, at)
+        || is_beside_signs(lines, at)
+        || is_catalogued(head)
         || in_passed_test(lines, at)
         || is_given(head)
 }
@@ -52,12 +55,35 @@ fn in_diff(lines: &[Line], at: usize) -> bool {
         && before(lines, at).find(|line| is_hunk(line) || !is_body(line)).is_some_and(is_hunk)
 }
 
+/// A difference without its hunk's head: an indented line with a sign, beside another with one.
+fn is_beside_signs(lines: &[Line], at: usize) -> bool {
+    let signed = |index: usize| {
+        let text = lines.get(index)?.text.as_str();
+        let rest = text.strip_prefix(['+', '-'])?;
+        rest.starts_with("  ").then_some(())
+    };
+    signed(at).is_some() && (at.checked_sub(1).and_then(signed).is_some() || signed(at + 1).is_some())
+}
+
+/// `E1031  `, `WEB-31   `: the number of an entry in a list of known errors.
+fn is_catalogued(head: &str) -> bool {
+    let number = head.trim_end();
+    let digits = number.trim_start_matches(|c: char| c.is_ascii_uppercase()).trim_start_matches('-');
+    head.ends_with("  ")
+        && digits.len() < number.len()
+        && !digits.is_empty()
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// `git log` indents a message below `Author:` and `Date:`.
 fn in_commit(lines: &[Line], at: usize) -> bool {
     const INDENT: usize = 4;
     let is_body = |line: &Line| line.indent >= INDENT || is_blank(line);
-    let is_head =
-        |line: &Line| ["Author:", "Date:", "AuthorDate:", "CommitDate:"].iter().any(|key| line.text.starts_with(key));
+    let is_head = |line: &Line| {
+        ["Author:", "Date:", "AuthorDate:", "CommitDate:", "Notes:", "Notes ("]
+            .iter()
+            .any(|key| line.text.starts_with(key))
+    };
     lines.get(at).is_some_and(|line| line.indent >= INDENT)
         && before(lines, at).find(|line| !is_body(line)).is_some_and(is_head)
 }
@@ -133,7 +159,7 @@ fn is_compared(lines: &[Line], at: usize, head: &str) -> bool {
     let is_pytest = bare.strip_prefix("E ").is_some_and(|rest| matches!(rest.trim(), "-" | "+" | "?"));
     let key = bare.to_ascii_lowercase().split_whitespace().collect::<Vec<_>>().join(" ").replace(" :", ":");
     // The gutter of a difference: `1       │-`.
-    let is_gutter = ["│-", "│+"].iter().any(|sign| bare.ends_with(sign));
+    let is_gutter = ["│-", "│+", "[+]", "[-]", "[~]"].iter().any(|sign| bare.ends_with(sign));
     let is_sign = matches!(bare, "-" | "+" | "?") || (bare.is_empty() && !head.is_empty());
     let is_told = || {
         let from = at.saturating_sub(8);
@@ -217,7 +243,15 @@ fn in_passed_test(lines: &[Line], at: usize) -> bool {
                 .find(|line| line.text.starts_with("--- "))
                 .is_some_and(|line| line.text.starts_with("--- PASS"))
     });
-    is_gos || before(lines, at).take(3).any(is_head) && result.is_some_and(|result| ["PASS ", "✓ "].contains(result))
+    // nextest's: `PASS [   0.004s] …`, then `stdout ───`.
+    let is_nextests = || {
+        let mut said = before(lines, at).take(6).filter(|line| !is_blank(line));
+        let head = said.find(|line| ["stdout ──", "stderr ──"].iter().any(|head| line.text.starts_with(head)));
+        head.is_some() && said.next().is_some_and(|line| line.text.starts_with("PASS ["))
+    };
+    is_gos
+        || is_nextests()
+        || before(lines, at).take(3).any(is_head) && result.is_some_and(|result| ["PASS ", "✓ "].contains(result))
 }
 
 /// What a server on the machine itself answered: the line before is its access log.
@@ -230,7 +264,8 @@ fn answers_locally(lines: &[Line], at: usize) -> bool {
 fn is_given(head: &str) -> bool {
     head.split_inclusive(": ").filter_map(|part| part.strip_suffix(": ")).any(|part| {
         let word = part.rsplit([' ', '\t']).next().unwrap_or_default();
-        ["input", "Input", "given", "Given"].contains(&word)
+        let word = word.trim_matches(['(', ')', '[', ']']);
+        ["input", "Input", "given", "Given", "stub", "stubbed", "mock", "fake", "simulated"].contains(&word)
     })
 }
 

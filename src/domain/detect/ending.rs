@@ -29,7 +29,7 @@ fn is_cell(head: &str, rest: &str) -> bool {
 /// `… ok (2ms)`, `[✔]`, `... FAILED`: the name of a test and its result.
 fn is_test_result(rest: &str) -> bool {
     let rest = rest.trim_start_matches(['"', '\'', ')', '.']).trim();
-    const RESULTS: [&str; 12] = [
+    const RESULTS: [&str; 14] = [
         "ok",
         "... ok",
         "...ok",
@@ -39,6 +39,8 @@ fn is_test_result(rest: &str) -> bool {
         "[✔]",
         "[✘]",
         "PASS",
+        "[FAIL]",
+        "[PASS]",
         "... ignored",
         "... PASSED",
         "OK",
@@ -48,12 +50,19 @@ fn is_test_result(rest: &str) -> bool {
         unit.len() < time.len() && ["ms", "s", " ms", " s", "m"].contains(&unit)
     });
     let named = rest.split_once(" (").map_or(rest, |(result, _)| result);
-    is_time || RESULTS.contains(&named)
+    let is_bracketed = rest
+        .strip_prefix('[')
+        .and_then(|time| time.strip_suffix("ms]").or(time.strip_suffix(" s]")))
+        .is_some_and(|time| time.trim().parse::<f64>().is_ok());
+    let is_at_end =
+        [" ... ok", " ... FAILED", " ... FAIL", " ... ERROR", " [FAIL]"].iter().any(|end| rest.ends_with(end));
+    is_time || is_bracketed || is_at_end || RESULTS.contains(&named)
 }
 
 /// A member of a chat's message, which has a role beside it.
 fn is_chat(head: &str) -> bool {
-    ["\"role\":", "\\\"role\\\":"].iter().any(|role| head.contains(role)) && head.contains("content")
+    let has = |key: &str| head.contains(&format!("\"{key}\":")) || head.contains(&format!("\\\"{key}\\\":"));
+    (has("role") && has("content")) || (has("channel") && has("text"))
 }
 
 #[cfg(test)]

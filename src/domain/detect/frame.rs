@@ -6,7 +6,9 @@
 
 use crate::domain::detect::clean::{self, Line};
 use crate::domain::detect::listing::{self, Around};
-use crate::domain::detect::literal::{is_source_line, literal_is_named, literal_is_output, open_literal};
+use crate::domain::detect::literal::{
+    CARRIERS, is_source_line, literal_is_named, literal_is_output, open_literal, tells_failure,
+};
 use crate::domain::detect::marks::{is_command, is_comment, is_found_by_grep, is_markup, is_title};
 use crate::domain::detect::{document, ending, speaker};
 use crate::domain::image::Image;
@@ -104,6 +106,9 @@ fn reads_as_output(head: &str, tail: &str, around: &Around<'_>) -> bool {
     {
         return false;
     }
+    if is_setting(head) {
+        return false;
+    }
     match open_literal(head) {
         Some((before, inner)) => {
             let quote = head.get(..head.len() - inner.len()).and_then(|text| text.chars().next_back()).unwrap_or('"');
@@ -156,6 +161,21 @@ pub fn names_client(lines: &[Line], line: usize, offset: usize) -> bool {
         || WORDS.iter().any(|word| head.contains(word))
         || listing::is_wrapped_rest(lines, line);
     is_clients && !is_key && !text.trim_end().ends_with(" |")
+}
+
+/// A name and its value, and nothing else: `retry.on = `, `Problem: `, `Line:    `. Programs name what happened, not what is
+/// known of it.
+fn is_setting(head: &str) -> bool {
+    let bare = head.trim_end_matches(['"', '\'']).trim_end();
+    if let Some(key) = bare.strip_suffix('=') {
+        let key = key.trim_end();
+        let is_word = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
+        return is_word && !CARRIERS.contains(&key.to_ascii_lowercase().as_str());
+    }
+    let Some(key) = bare.strip_suffix(':').map(str::trim_end) else { return false };
+    let is_word = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphabetic());
+    let is_named = key.starts_with(|c: char| c.is_ascii_uppercase()) || head.ends_with("   ");
+    is_word && is_named && !tells_failure(key) && !CARRIERS.contains(&key.to_ascii_lowercase().as_str())
 }
 
 /// Whether what stands before docker's own words is a name that a tool put there: compose's service or image, a stream, a

@@ -136,7 +136,11 @@ pub fn literal_is_output(before: &str, inner: &str, tail: &str, around: &Around<
             let is_json = is_object && ends;
             // A value that is the message and nothing else may as well be what somebody looks for.
             let is_json = is_json && (tells_outcome(key) || !inner.trim().is_empty());
-            (is_carrier || is_json || !key_is_quoted(before)) && !around.is_listing()
+            // What a program quotes behind its own words, not behind any name: `failed to pull: "…"`.
+            let reports = !key_is_quoted(before) && (tells_outcome(key) && !is_argument(before) || says_failed(before));
+            // A dictionary that goes on in the next line is data.
+            let goes_on = before.starts_with("{'") && tail.trim_end().ends_with("',");
+            (is_carrier || is_json || reports) && !goes_on && !around.is_listing()
         }
         Some('=') => {
             let key = last_key(before.trim_end_matches('='));
@@ -162,8 +166,88 @@ pub fn literal_is_output(before: &str, inner: &str, tail: &str, around: &Around<
         {
             true
         }
-        Some(c) => c == ']' || c == '>' || c == ')',
+        // docker's list of tasks: `Rejected 2 minutes ago   "…"`.
+        Some(_) if before.ends_with(" ago") => true,
+        Some(')') => !is_dumped(before),
+        Some(c) => c == ']' || c == '>',
     }
+}
+
+/// `Tells(text: `: an argument by name of a call, which is not closed.
+fn is_argument(before: &str) -> bool {
+    let call = before.rfind('(').filter(|at| !before.get(*at..).unwrap_or_default().contains([')', '{']));
+    call.and_then(|at| before.get(..at)).is_some_and(|name| name.ends_with(char::is_alphanumeric))
+}
+
+/// `string(141) `, `(string) (len=141) `: the type of a value that a program dumps.
+fn is_dumped(before: &str) -> bool {
+    let Some((lead, size)) = before.strip_suffix(')').and_then(|rest| rest.rsplit_once('(')) else { return false };
+    let digits = size.strip_prefix("len=").unwrap_or(size);
+    let is_size = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_size && (lead.ends_with("string") || size.starts_with("len="))
+}
+
+/// Whether words say that something went wrong.
+fn says_failed(text: &str) -> bool {
+    const WORDS: [&str; 17] = [
+        "err",
+        "fail",
+        "fatal",
+        "warn",
+        "cannot",
+        "could not",
+        "couldn't",
+        "unable",
+        "exception",
+        "denied",
+        "refused",
+        "exit",
+        "status",
+        "caused",
+        "response",
+        "reason",
+        "desc =",
+    ];
+    let text = text.to_lowercase();
+    WORDS.iter().any(|word| text.contains(word))
+}
+
+/// Whether words say that something went wrong, or was asked of a registry.
+pub fn tells_failure(text: &str) -> bool {
+    const WORDS: [&str; 30] = [
+        "daemon",
+        "err",
+        "fail",
+        "fatal",
+        "warn",
+        "pull",
+        "docker",
+        "rpc ",
+        "desc",
+        "cannot",
+        "could not",
+        "couldn't",
+        "unable",
+        "registry",
+        "image",
+        "exception",
+        "stderr",
+        "stdout",
+        "429",
+        "500",
+        "denied",
+        "build",
+        "step",
+        "message",
+        "reason",
+        "status",
+        "exit",
+        "refused",
+        "caused by",
+        "response",
+    ];
+    let text = text.to_lowercase();
+    WORDS.iter().any(|word| text.contains(word))
 }
 
 /// `config: ` before an object on the same line.

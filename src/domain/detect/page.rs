@@ -24,6 +24,31 @@ pub fn is_on_page(lines: &[Line], at: usize) -> bool {
     is_between_tags(lines, at)
 }
 
+/// Whether a message that stands alone in its lines, without a client's frame, has a program at work near it, or nothing at
+/// all.
+pub fn is_backed(lines: &[Line], first: usize, offset: usize, last: usize) -> bool {
+    const NEAR: usize = 6;
+    const ENDS: [&str; 10] =
+        ["exit", "rror", "ailed", "fail: ", "xception", "***", "abort", "etry", "attempt", "sleep"];
+    let text = lines.get(first).map(|line| line.text.as_str()).unwrap_or_default();
+    let (head, tail) = text.split_at_checked(offset).unwrap_or_default();
+    // What follows a name, or is a member of an object, is judged by that.
+    if !head.trim().is_empty() || !tail.starts_with(char::is_alphabetic) {
+        return true;
+    }
+    let said = |from: usize, to: usize| {
+        let range = lines.get(from..to.min(lines.len())).unwrap_or_default().iter();
+        // The address that the message ends in may stand below it.
+        range.filter(|line| {
+            !line.text.trim().is_empty()
+                && !["-rate-limit", "You may increase"].iter().any(|end| line.text.contains(end))
+        })
+    };
+    let near = || said(first.saturating_sub(NEAR), first).chain(said(last + 1, last + 1 + NEAR));
+    let is_end = |line: &Line| ENDS.iter().any(|end| line.text.contains(end));
+    near().count() == 0 || near().any(is_end) || said(first.saturating_sub(REACH), last + 1 + NEAR).any(is_act)
+}
+
 /// A program at work.
 fn is_act(line: &Line) -> bool {
     const SIGNS: [&str; 24] = [
@@ -73,6 +98,7 @@ fn is_page_sign(line: &Line, next: Option<&Line>) -> bool {
         || is_manual_head(line)
         || text == "...."
         || text.starts_with("[source")
+        || (text.starts_with(".. ") && text.ends_with("::"))
 }
 
 /// `## Docker Hub` of Markdown, `== Errors` of AsciiDoc. What a script announces so begins with what it does.
@@ -164,6 +190,23 @@ pub fn is_introduced(lines: &[Line], at: usize) -> bool {
     let is_blank = |line: &&Line| line.text.trim().is_empty();
     let before = || lines.get(..at).unwrap_or_default().iter().rev();
     before().next().as_ref().is_some_and(is_blank) && before().find(|line| !is_blank(line)).is_some_and(announces)
+}
+
+/// A paragraph of its own in the middle of a sentence: the next one begins with a small letter and ends with a full stop.
+pub fn goes_on_behind(lines: &[Line], at: usize) -> bool {
+    let is_blank = |line: &Line| line.text.trim().is_empty();
+    let mut behind = lines.get(at + 1..).unwrap_or_default().iter();
+    let is_apart = at.checked_sub(1).and_then(|before| lines.get(before)).is_none_or(is_blank);
+    is_apart
+        && behind.next().is_some_and(is_blank)
+        && behind.find(|line| !is_blank(line)).is_some_and(|line| {
+            let text = line.text.trim();
+            text.starts_with(|c: char| c.is_lowercase())
+                && text.ends_with('.')
+                && !text.ends_with("..")
+                && text.split_whitespace().count() >= 4
+                && !text.contains(": ")
+        })
 }
 
 /// The text of a member below its key: `matches: >-`, `description: |`, unless programs put what they were told there.
