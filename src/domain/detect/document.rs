@@ -236,8 +236,10 @@ fn in_passed_test(lines: &[Line], at: usize) -> bool {
     let behind = lines.get(at + 1..lines.len().min(at + 1 + BEHIND)).unwrap_or_default();
     let result = behind.iter().find_map(|line| RESULTS.iter().find(|result| line.text.starts_with(**result)));
     // Go's: `    hub_test.go:31: text: …`, then `--- PASS: TestHub`.
+    // Or the log of a server that the test started.
     let is_gos = lines.get(at).is_some_and(|line| {
-        line.text.split_once("_test.go:").is_some_and(|(file, _)| !file.contains(' '))
+        let is_said = line.text.split_once("_test.go:").is_some_and(|(file, _)| !file.contains(' '));
+        (is_said || line.text.contains("127.0.0.1:"))
             && behind
                 .iter()
                 .find(|line| line.text.starts_with("--- "))
@@ -260,12 +262,17 @@ fn answers_locally(lines: &[Line], at: usize) -> bool {
     before(lines, at).find(|line| !is_blank(line)).is_some_and(is_access)
 }
 
-/// What a test says it feeds to its subject: `classify_test.go:33: input: ERROR: failed to solve: …`.
+/// What a test says it feeds to its subject, and what a program says it looks for or feigns: `classify_test.go:33: input: `,
+/// `Invalid filter pattern: `, `fake docker: `.
 fn is_given(head: &str) -> bool {
+    const GIVEN: [&str; 10] =
+        ["input", "given", "pattern", "filter", "regex", "text", "string", "substring", "found in", "argument"];
+    const FEIGNED: [&str; 6] = ["stub", "stubbed", "mock", "mocked", "fake", "simulated"];
     head.split_inclusive(": ").filter_map(|part| part.strip_suffix(": ")).any(|part| {
-        let word = part.rsplit([' ', '\t']).next().unwrap_or_default();
-        let word = word.trim_matches(['(', ')', '[', ']']);
-        ["input", "Input", "given", "Given", "stub", "stubbed", "mock", "fake", "simulated"].contains(&word)
+        let part = part.to_ascii_lowercase();
+        let is_last = |word: &&str| part.strip_suffix(*word).is_some_and(|lead| !lead.ends_with(char::is_alphanumeric));
+        let mut last = part.rsplit(' ').take(2).map(|word| word.trim_matches(['(', ')', '[', ']']));
+        GIVEN.iter().any(|word| is_last(&word)) || last.any(|word| FEIGNED.contains(&word))
     })
 }
 

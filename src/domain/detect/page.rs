@@ -17,7 +17,8 @@ pub fn is_on_page(lines: &[Line], at: usize) -> bool {
         if is_page_sign(line, before.get(index + 1).or_else(|| lines.get(at))) {
             return true;
         }
-        if is_act(line) {
+        // The examples of a page are indented, and below a line that ends with a colon something is to follow.
+        if line.indent < 2 && !line.text.trim_end().ends_with(':') && is_act(line) {
             return false;
         }
     }
@@ -28,12 +29,16 @@ pub fn is_on_page(lines: &[Line], at: usize) -> bool {
 /// all.
 pub fn is_backed(lines: &[Line], first: usize, offset: usize, last: usize) -> bool {
     const NEAR: usize = 6;
-    const ENDS: [&str; 10] =
-        ["exit", "rror", "ailed", "fail: ", "xception", "***", "abort", "etry", "attempt", "sleep"];
+    const ENDS: [&str; 11] =
+        ["exit", "rror", "ailed", "fail: ", "xception", "***", "abort", "etry", "attempt", "sleep", "429"];
     let text = lines.get(first).map(|line| line.text.as_str()).unwrap_or_default();
     let (head, tail) = text.split_at_checked(offset).unwrap_or_default();
     // What follows a name, or is a member of an object, is judged by that.
-    if !head.trim().is_empty() || !tail.starts_with(char::is_alphabetic) {
+    let is_alone = matches!(head.trim().to_ascii_lowercase().as_str(), "" | "you have");
+    let is_message = ["toomany", "too many", "reached"]
+        .iter()
+        .any(|start| tail.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start)));
+    if !is_alone || !is_message {
         return true;
     }
     let said = |from: usize, to: usize| {
@@ -51,8 +56,14 @@ pub fn is_backed(lines: &[Line], first: usize, offset: usize, last: usize) -> bo
 
 /// A program at work.
 fn is_act(line: &Line) -> bool {
-    const SIGNS: [&str; 24] = [
+    const SIGNS: [&str; 30] = [
         "docker ",
+        "Get:",
+        "Hit:",
+        "Unpacking ",
+        "Setting up ",
+        "Collecting ",
+        "Compiling ",
         "podman ",
         "buildah ",
         "ulling ",
@@ -79,19 +90,17 @@ fn is_act(line: &Line) -> bool {
     ];
     let text = line.text.as_str();
     let is_step = text.strip_prefix('#').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '['));
-    // The examples of a page are indented, and below a line that ends with a colon something is to follow.
-    line.indent < 2
-        && !text.trim_end().ends_with(':')
-        && (line.stamped
-            || is_step
-            || ["+ ", "$ ", "[+]", "> Task", "at "].iter().any(|start| text.starts_with(start))
-            || SIGNS.iter().any(|sign| text.contains(sign)))
+    line.stamped
+        || is_step
+        || ["+ ", "$ ", "[+]", "> Task", "at "].iter().any(|start| text.starts_with(start))
+        || SIGNS.iter().any(|sign| text.contains(sign))
 }
 
 /// A heading, a tag, the head of a mail, the name of a file that is shown, given the line behind.
 fn is_page_sign(line: &Line, next: Option<&Line>) -> bool {
     let text = line.text.trim();
-    is_heading(text)
+    // A page's heading is a paragraph of its own; below a script's a program speaks at once.
+    (is_heading(text) && next.is_some_and(|line| line.text.trim().is_empty() || line.indent > 0))
         || is_tag(text)
         || is_mail_head(text)
         || is_file_head(text, next)
@@ -182,7 +191,8 @@ pub fn is_introduced(lines: &[Line], at: usize) -> bool {
         let text = line.text.trim_end().to_ascii_lowercase();
         let words = || text.split(|c: char| !c.is_ascii_alphanumeric() && c != '\'').filter(|word| !word.is_empty());
         let says = ANNOUNCED.iter().any(|word| text.contains(word)) && is_prose(&text) && words().count() >= 5;
-        let of_person = words().count() >= 4 && words().any(|word| PERSONS.contains(&word));
+        let of_program = ["could not", "couldn't", "cannot", "unable"].iter().any(|word| text.contains(word));
+        let of_person = !of_program && words().count() >= 4 && words().any(|word| PERSONS.contains(&word));
         (text.ends_with(':') || text.ends_with(" below."))
             && !PROGRAMS.iter().any(|word| text.starts_with(word))
             && (says || of_person)
@@ -204,7 +214,7 @@ pub fn goes_on_behind(lines: &[Line], at: usize) -> bool {
             text.starts_with(|c: char| c.is_lowercase())
                 && text.ends_with('.')
                 && !text.ends_with("..")
-                && text.split_whitespace().count() >= 4
+                && text.split_whitespace().count() >= 3
                 && !text.contains(": ")
         })
 }

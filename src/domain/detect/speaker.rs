@@ -6,10 +6,18 @@
 use crate::domain::detect::clean::Line;
 use crate::domain::detect::echo::{self, Agent};
 
-/// Whether the last command named before a line shows a text and does nothing else.
+/// More commands are in no pipe.
+const PIPE: usize = 3;
+
+/// Whether the last command named before a line shows a text and does nothing else. A trace names all commands of a pipe, in
+/// any order.
 pub fn is_shown(lines: &[Line], at: usize) -> bool {
     let before = lines.get(..at).unwrap_or_default();
-    before.iter().rev().find_map(command).is_some_and(shows_text)
+    let Some(last) = before.iter().rposition(|line| command(line).is_some()) else { return false };
+    let traced = before.get(..=last).unwrap_or_default().iter().rev();
+    let traced = traced.take_while(|line| line.text.starts_with('+')).skip(1).filter_map(command);
+    before.get(last).and_then(command).is_some_and(shows_text)
+        && traced.take(PIPE).all(|command| part_shows(command).is_some())
 }
 
 /// The command that a line names as the one that runs next.
@@ -76,6 +84,10 @@ fn part_shows(part: &str) -> Option<bool> {
         }
         _ if IDLE.contains(&name) => Some(false),
         "env" | "declare" | "typeset" if rest.iter().any(|word| !word.contains('=')) && name == "env" => None,
+        // What they print stands in the command.
+        "echo" | "printf" | "Write-Host" => {
+            Some(["rate limit", "oomany", "oo Many", "429"].iter().any(|w| part.contains(w)))
+        }
         _ if SHOW.contains(&name) && !is_open => Some(true),
         _ if FILE.contains(&name) && !is_open => {
             // A log may hold the refusal of an earlier step.
