@@ -44,6 +44,9 @@ pub fn lines_if(raw: &[u8], first_number: u64, at: u64, mut is_wanted: impl FnMu
 impl Line {
     fn of(visible: &str, number: u64, at: u64) -> Line {
         let (stamped, text) = without_prefixes(visible);
+        // The right edge of a box.
+        let edge = ['│', '┃', '║'].into_iter().find(|edge| visible.trim_start().starts_with(*edge));
+        let text = edge.and_then(|edge| text.strip_suffix(edge)).map_or(text, str::trim_end);
         let width = if visible.is_ascii() { visible.len() } else { visible.chars().count() };
         Line { number, at, text: text.to_string(), width, indent: indent_of(visible, text), stamped }
     }
@@ -72,11 +75,14 @@ fn pieces(row: &[u8], mut see: impl FnMut(&str)) {
     let ended = row.strip_suffix(b"\r").unwrap_or(row);
     // Most rows are UTF-8, which is checked faster than it is mended.
     let ended = str::from_utf8(ended).map_or_else(|_| String::from_utf8_lossy(ended), Cow::Borrowed);
-    if memchr::memchr2(b'\r', b'<', ended.as_bytes()).is_none() && !has_quotes_of_xml(&ended) {
+    let overwrites = ended.contains("\u{1b}[1G") || ended.contains("\u{1b}[2K");
+    if memchr::memchr2(b'\r', b'<', ended.as_bytes()).is_none() && !has_quotes_of_xml(&ended) && !overwrites {
         return see(&visible(&ended));
     }
     // Some tools join the lines of a log with HTML's line break, reports of tests with XML's.
-    let lines = ended.split('\r').flat_map(|piece| piece.split("<br/>")).flat_map(|piece| piece.split("&#10;"));
+    // So does one that sets the cursor to the first column, or clears the line.
+    let lines = ended.split('\r').flat_map(|piece| piece.split("\u{1b}[1G")).flat_map(|piece| piece.split("\u{1b}[2K"));
+    let lines = lines.flat_map(|piece| piece.split("<br/>")).flat_map(|piece| piece.split("&#10;"));
     lines.for_each(|piece| see(&visible(&piece.replace("&quot;", "\""))));
 }
 

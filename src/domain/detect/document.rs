@@ -2,7 +2,7 @@
 //! compared, a list of patterns, a table?
 
 use crate::domain::detect::clean::Line;
-use crate::domain::detect::literal::{CARRIERS, PATTERN_KEYS};
+use crate::domain::detect::key::{CARRIERS, PATTERN_KEYS};
 use crate::domain::detect::{listing, page};
 
 /// How far back the head of a block may be.

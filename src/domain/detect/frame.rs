@@ -5,10 +5,9 @@
 //! after a chain of `who: what: `; a listing has it in a literal that code passes on, in a comment, in a sentence.
 
 use crate::domain::detect::clean::{self, Line};
+use crate::domain::detect::key::{CARRIERS, tells_failure};
 use crate::domain::detect::listing::{self, Around};
-use crate::domain::detect::literal::{
-    CARRIERS, is_source_line, literal_is_named, literal_is_output, open_literal, tells_failure,
-};
+use crate::domain::detect::literal::{is_source_line, literal_is_named, literal_is_output, open_literal};
 use crate::domain::detect::marks::{is_command, is_comment, is_found_by_grep, is_markup, is_title};
 use crate::domain::detect::{document, ending, speaker};
 use crate::domain::image::Image;
@@ -92,9 +91,9 @@ fn lines_wrapped_before(lines: &[Line], line: usize) -> impl Iterator<Item = &st
 }
 
 fn reads_as_output(head: &str, tail: &str, around: &Around<'_>) -> bool {
-    // Drone puts a plus before what docker said about a step's image, as before a command of the step.
+    // Drone puts a plus before what docker said about a step's image, as before a command of the step, and others a cross.
     let is_drones = |rest: &&str| rest.starts_with(DAEMON) || (rest.is_empty() && tail.starts_with(DAEMON));
-    let head = head.strip_prefix("+ ").filter(is_drones).unwrap_or(head);
+    let head = head.strip_prefix("+ ").or_else(|| head.strip_prefix("✗ ")).filter(is_drones).unwrap_or(head);
     // A shell that took the message for a command.
     let was_run = ["command not found", "is not recognized"].iter().any(|end| tail.contains(end));
     if was_run
@@ -225,7 +224,15 @@ pub fn ends_in_joint(head: &str) -> bool {
         .contains(&word.to_ascii_lowercase().as_str());
     // The start of the literal may be on the line before, where a terminal wrapped it.
     let is_value = [":\"", ": \"", "=\"", ":\\\""].iter().any(|start| head.ends_with(start));
-    is_outcome || is_value || ":]>-|…=)~!✘✖*•".contains(last) || head.ends_with("...") || is_image_like(word)
+    // A sentence of its own that says what failed: `Failed to scan image "python:3.12". `.
+    let says_what = head.ends_with('.')
+        && ["Failed ", "Error ", "Could not ", "Cannot ", "Unable "].iter().any(|start| head.starts_with(start));
+    is_outcome
+        || is_value
+        || says_what
+        || ":]>-|…=)~!✘✖✗*•".contains(last)
+        || head.ends_with("...")
+        || is_image_like(word)
 }
 
 /// `crane digest mongo:8.2 TOOMANYREQUESTS`: a reference with a tag, or a status, right before.

@@ -81,7 +81,7 @@ pub fn is_markup(head: &str, tail: &str) -> bool {
     (has_code_span(&head) && !is_entry)
         || tail.contains("`http")
         || ["- > ", "* > "].iter().any(|mark| head.starts_with(mark))
-        || head.contains("**")
+        || head.replacen("** (", "", 1).contains("**")
         || ["<code", "<td", "<p>", "<li", "<pre", "</"].iter().any(|tag| head.contains(tag))
         || head.ends_with(['«', '“', '「'])
         || head.starts_with("## ")

@@ -25,8 +25,8 @@ pub fn is_on_page(lines: &[Line], at: usize) -> bool {
     is_between_tags(lines, at)
 }
 
-/// Whether a message that stands alone in its lines, without a client's frame, has a program at work near it, or nothing at
-/// all.
+/// Whether a message that stands alone in its lines, without a client's frame, has a program at work near it, or at least no
+/// sentence.
 pub fn is_backed(lines: &[Line], first: usize, offset: usize, last: usize) -> bool {
     const NEAR: usize = 6;
     const ENDS: [&str; 11] =
@@ -51,7 +51,15 @@ pub fn is_backed(lines: &[Line], first: usize, offset: usize, last: usize) -> bo
     };
     let near = || said(first.saturating_sub(NEAR), first).chain(said(last + 1, last + 1 + NEAR));
     let is_end = |line: &Line| ENDS.iter().any(|end| line.text.contains(end));
-    near().count() == 0 || near().any(is_end) || said(first.saturating_sub(REACH), last + 1 + NEAR).any(is_act)
+    let is_page = near().any(|line| is_sentence(line.text.trim()));
+    !is_page || near().any(is_end) || said(first.saturating_sub(REACH), last + 1 + NEAR).any(is_act)
+}
+
+fn is_sentence(text: &str) -> bool {
+    let text = text.trim_start_matches(|c: char| "-*•".contains(c) || c.is_ascii_digit() || c == '.').trim_start();
+    text.starts_with(|c: char| c.is_uppercase())
+        && text.ends_with(['.', ':', '?', '!'])
+        && text.split_whitespace().count() >= 4
 }
 
 /// A program at work.
@@ -120,9 +128,9 @@ fn is_heading(text: &str) -> bool {
     });
     title.is_some_and(|title| {
         let first = title.split_whitespace().next().unwrap_or_default();
-        const DONE: [&str; 14] = [
-            "Build", "Pull", "Run", "Deploy", "Start", "Test", "Install", "Push", "Step", "Stage", "Docker", "Phase",
-            "Image", "Images",
+        const DONE: [&str; 13] = [
+            "Build", "Pull", "Run", "Deploy", "Start", "Test", "Install", "Push", "Step", "Stage", "Phase", "Image",
+            "Images",
         ];
         let is_done =
             first.ends_with("ing") && title.split_whitespace().count() > 1 || DONE.contains(&first) && first != title;

@@ -96,6 +96,7 @@ fn part_shows(part: &str) -> Option<bool> {
                 [".log", ".out", ".err", ".txt"].iter().any(|end| word.ends_with(end)) && !is_example(word)
                     || ["/tmp/", "/var/", "/dev/", "log", "output"].iter().any(|part| word.contains(part))
                         && !is_source(word)
+                        && !is_example(word)
             };
             let is_listed = rest.iter().any(|word| is_source(word.trim_matches(['"', '\''])) || is_example(word));
             if rest.iter().any(is_log) { None } else { Some(is_listed) }
