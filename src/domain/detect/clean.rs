@@ -248,6 +248,9 @@ fn is_minutes(word: &str) -> bool {
 /// What stands between a time and what was printed then: a container's stream, or a level that tells nothing.
 fn without_stream(text: &str) -> &str {
     const STREAMS: [&str; 7] = ["stdout F ", "stderr F ", "stdout P ", "stderr P ", "INFO ", "DEBUG ", "NOTICE "];
+    if STREAMS.iter().any(|stream| stream.trim_end() == text) {
+        return "";
+    }
     STREAMS.iter().find_map(|stream| text.strip_prefix(stream)).map_or(text, str::trim_start)
 }
 
@@ -261,7 +264,7 @@ fn without_build_time(text: &str) -> &str {
 
 /// Seconds to three places.
 fn without_seconds(text: &str) -> Option<&str> {
-    let (seconds, rest) = text.split_once(' ')?;
+    let (seconds, rest) = text.split_once(' ').unwrap_or((text, ""));
     let (whole, parts) = seconds.split_once('.')?;
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     (is_number(whole) && is_number(parts) && parts.len() == 3).then(|| rest.trim_start())
@@ -279,7 +282,7 @@ fn without_syslog_time(text: &str) -> Option<&str> {
 
 /// `host dockerd[812]: `: who wrote to syslog.
 fn without_sender(text: &str) -> &str {
-    let parts = text.split_once(": ").filter(|(sender, _)| {
+    let parts = text.split_once(": ").or_else(|| Some((text.strip_suffix(':')?, ""))).filter(|(sender, _)| {
         let process = sender.split_once(' ').and_then(|(_, program)| program.strip_suffix(']')?.rsplit_once('['));
         process.is_some_and(|(name, id)| !name.contains(' ') && id.bytes().all(|byte| byte.is_ascii_digit()))
     });
@@ -359,6 +362,9 @@ mod tests {
     #[case("#12 4.221 toomanyrequests", false, "toomanyrequests")]
     #[case("4.221 toomanyrequests", false, "toomanyrequests")]
     #[case("#12 [2/3] RUN x", false, "#12 [2/3] RUN x")]
+    #[case("#12 4.221", false, "")]
+    #[case("2025-05-01T10:00:00.1Z stdout F", false, "")]
+    #[case("Dec 20 14:57:40 ip-10-0-0-1 dockerd[812]:", false, "")]
     #[case("#12 DONE 0.3s", false, "#12 DONE 0.3s")]
     #[case("3.12 x", false, "3.12 x")]
     #[case("10.0.0.1 - - x", false, "10.0.0.1 - - x")]
