@@ -205,26 +205,42 @@ pub fn is_introduced(lines: &[Line], at: usize) -> bool {
             && !PROGRAMS.iter().any(|word| text.starts_with(word))
             && (says || of_person)
     };
+    // `The last build failed with:` speaks of another one.
+    let of_past = |line: &Line| {
+        let text = line.text.trim_end().to_ascii_lowercase();
+        let is_inset = lines.get(at).is_some_and(|own| own.indent > line.indent);
+        is_inset
+            && text.ends_with(':')
+            && ["last build", "last run", "previous", "yesterday"].iter().any(|word| text.contains(word))
+    };
     let is_blank = |line: &&Line| line.text.trim().is_empty();
     let before = || lines.get(..at).unwrap_or_default().iter().rev();
-    before().next().as_ref().is_some_and(is_blank) && before().find(|line| !is_blank(line)).is_some_and(announces)
+    let above = before().find(|line| !is_blank(line));
+    let is_apart = before().next().as_ref().is_some_and(is_blank);
+    above.is_some_and(|line| of_past(line) || (is_apart && announces(line)))
 }
 
-/// A paragraph of its own in the middle of a sentence: the next one begins with a small letter and ends with a full stop.
+/// In the middle of a sentence: what follows begins with a small letter and ends with a full stop. The message is a paragraph
+/// of its own, or what is before it is the sentence's open beginning.
 pub fn goes_on_behind(lines: &[Line], at: usize) -> bool {
     let is_blank = |line: &Line| line.text.trim().is_empty();
     let mut behind = lines.get(at + 1..).unwrap_or_default().iter();
-    let is_apart = at.checked_sub(1).and_then(|before| lines.get(before)).is_none_or(is_blank);
-    is_apart
-        && behind.next().is_some_and(is_blank)
-        && behind.find(|line| !is_blank(line)).is_some_and(|line| {
-            let text = line.text.trim();
-            text.starts_with(|c: char| c.is_lowercase())
-                && text.ends_with('.')
-                && !text.ends_with("..")
-                && text.split_whitespace().count() >= 3
-                && !text.contains(": ")
-        })
+    let before = at.checked_sub(1).and_then(|before| lines.get(before));
+    let is_apart = before.is_none_or(is_blank) && lines.get(at + 1).is_some_and(is_blank);
+    let begins = before.is_some_and(|line| {
+        let is_inset = lines.get(at).is_some_and(|own| own.indent > line.indent);
+        let is_open = line.text.trim_end().ends_with(char::is_alphabetic) && line.text.split_whitespace().count() >= 4;
+        is_open && (is_inset || is_prose(&line.text))
+    });
+    let goes_on = |line: &Line| {
+        let text = line.text.trim();
+        text.starts_with(|c: char| c.is_lowercase())
+            && text.ends_with('.')
+            && !text.ends_with("..")
+            && text.split_whitespace().count() >= 3
+            && !text.contains(": ")
+    };
+    (is_apart || begins) && behind.find(|line| !is_blank(line)).is_some_and(goes_on)
 }
 
 /// The text of a member below its key: `matches: >-`, `description: |`, unless programs put what they were told there.
@@ -253,7 +269,10 @@ mod tests {
     fn is_page(text: &str) -> bool {
         let lines = clean::lines(text.as_bytes(), 1, 0);
         let at = lines.iter().position(|line| line.text.contains("toomany")).unwrap();
-        is_on_page(&lines, at) || is_introduced(&lines, at) || is_block_of_key(&lines, at, &["message"])
+        is_on_page(&lines, at)
+            || is_introduced(&lines, at)
+            || goes_on_behind(&lines, at)
+            || is_block_of_key(&lines, at, &["message"])
     }
 
     #[rstest]
@@ -265,7 +284,11 @@ mod tests {
     #[case("To: dev@acme.example\n\nBuild 3 failed with:\n\n> toomanyrequests: x")]
     #[case("==> tests/fixtures/hub.log <==\ntoomanyrequests: x")]
     #[case("ci/pull.sh\n-----\ntoomanyrequests: x")]
+    #[case("The last build failed with:\n    toomanyrequests: x")]
     #[case("We saw this yesterday:\n\n  toomanyrequests: x")]
+    #[case("This makes it wait on\ntoomanyrequests: x\nand try again.")]
+    #[case("Tip: builds that end with\n    toomanyrequests: x\nneed a login.")]
+    #[case("Builds answer\n\ntoomanyrequests: x\n\nonce it is used up.")]
     #[case("retry:\n  - matches: >-\n      toomanyrequests: x")]
     fn a_page_is_known_by_its_structure(#[case] text: &str) {
         assert!(is_page(text), "{text}");
@@ -279,6 +302,7 @@ mod tests {
     #[case("==> docker.log <==\ntoomanyrequests: x")]
     #[case("To: 5.0.1\ntoomanyrequests: x")]
     #[case("Could not pull what you asked for:\n\ntoomanyrequests: x\nfailed")]
+    #[case("Pulling the base image\ntoomanyrequests: x\ngiving up after this.")]
     #[case("message: >-\n  toomanyrequests: x")]
     #[case("#5 [internal] load metadata\ntoomanyrequests: x")]
     fn a_log_is_none(#[case] text: &str) {
