@@ -5,7 +5,7 @@
 //! was written from how clients build their messages and from what else builds print, labelled before any rule saw it.
 //! `threads.jsonl` was gathered from public threads, pages and repositories (`source`), and labelled before any rule saw it.
 //! `blind.jsonl` was written by people who did not know the rules, and measured once before any rule was changed for it.
-//! `dresses.jsonl` was written program by program and dress by dress, each of its four batches (`D1` to `D4`) before a rule
+//! `dresses.jsonl` was written program by program and dress by dress, each of its five batches (`D1` to `D5`) before a rule
 //! was changed for it.
 //! Records that even a person may argue about are marked `borderline` and printed, not counted.
 //!

@@ -83,11 +83,10 @@ pub fn tells_outcome(key: &str) -> bool {
 
 /// Whether words say that something went wrong.
 pub fn says_failed(text: &str) -> bool {
-    const WORDS: [&str; 17] = [
+    const WORDS: [&str; 16] = [
         "err",
         "fail",
         "fatal",
-        "warn",
         "cannot",
         "could not",
         "couldn't",
