@@ -272,7 +272,7 @@ fn is_given(head: &str) -> bool {
         let part = part.to_ascii_lowercase();
         let is_last = |word: &&str| part.strip_suffix(*word).is_some_and(|lead| !lead.ends_with(char::is_alphanumeric));
         let mut last = part.rsplit(' ').take(2).map(|word| word.trim_matches(['(', ')', '[', ']']));
-        GIVEN.iter().any(|word| is_last(word)) || last.any(|word| FEIGNED.contains(&word))
+        GIVEN.iter().any(is_last) || last.any(|word| FEIGNED.contains(&word))
     })
 }
 
