@@ -5,6 +5,8 @@
 //! was written from how clients build their messages and from what else builds print, labelled before any rule saw it.
 //! `threads.jsonl` was gathered from public threads, pages and repositories (`source`), and labelled before any rule saw it.
 //! `blind.jsonl` was written by people who did not know the rules, and measured once before any rule was changed for it.
+//! `dresses.jsonl` was written program by program and dress by dress, each of its five batches (`D1` to `D5`) before a rule
+//! was changed for it.
 //! Records that even a person may argue about are marked `borderline` and printed, not counted.
 //!
 //! `CORPUS=file.jsonl cargo test --test corpus -- --ignored --nocapture` measures records that are not in the repository.
@@ -40,6 +42,7 @@ const FAMILY_LINES: &str = include_str!("corpus/families.jsonl");
 const OTHER_PROGRAMS: &str = include_str!("corpus/programs.jsonl");
 const THREADS: &str = include_str!("corpus/threads.jsonl");
 const BLIND: &str = include_str!("corpus/blind.jsonl");
+const DRESSES: &str = include_str!("corpus/dresses.jsonl");
 
 fn records(text: &str) -> Vec<Record> {
     text.lines().map(|line| serde_json::from_str(line).expect("a record a line")).collect()
@@ -195,6 +198,11 @@ fn the_bar_is_held_on_records_of_strangers_to_the_rules() {
     hold_the_bar("blind", BLIND);
 }
 
+#[test]
+fn the_bar_is_held_on_every_dress() {
+    hold_the_bar("dresses", DRESSES);
+}
+
 /// What Docker Hub says, as long as it is and as people shorten it, with what it tells of the login.
 const MESSAGES: [(&str, Login); 3] = [
     (
@@ -289,6 +297,11 @@ fn any_whole_record() -> impl Strategy<Value = Record> {
     any_record().prop_filter("whole", |record| diagnose(record).reason.is_none())
 }
 
+/// A record without the agent's stamps, which nothing stands before.
+fn any_record_of_lines() -> impl Strategy<Value = Record> {
+    any_record().prop_filter("no stamps", |record| !record.log.contains("[Container]"))
+}
+
 /// A record of a refused pull.
 fn any_throttle() -> impl Strategy<Value = Record> {
     any_record().prop_filter("throttled", |record| record.is_registry_throttle)
@@ -364,6 +377,15 @@ proptest! {
     ])) {
         let log: Vec<String> = record.log.lines().map(|line| format!("{prefix}{line}")).collect();
         prop_assert_eq!(essence(&diagnose_bytes(log.join("\n").as_bytes(), &record.phase)), essence(&diagnose(&record)));
+    }
+
+    #[test]
+    fn what_a_runner_puts_before_each_line_changes_nothing(record in any_record_of_lines(), prefix in prop::sample::select(vec![
+        "#9 0.213 ", "Jun 12 10:00:01 ip-10-0-0-1 build[812]: ", "2025-05-01T10:00:00.123456789Z stdout F ", "2025-05-01 10:00:00,123 INFO ",
+    ])) {
+        let log: Vec<String> = record.log.lines().map(|line| format!("{prefix}{line}")).collect();
+        let (found, expected) = (diagnose_bytes(log.join("\n").as_bytes(), &record.phase), diagnose(&record));
+        prop_assert_eq!((found.cause, found.login), (expected.cause, expected.login));
     }
 
     #[test]

@@ -70,6 +70,8 @@ const ALWAYS: &[(&str, Sign)] = &[
     (": unauth", Sign::Login),
     // Entering phase BUILD.
     ("ntering ph", Sign::Phase),
+    // HttpReadSeeker, the rest of a message that was cut, where a colour stands within `unexpected status`.
+    ("Seeker:", Sign::Refusal),
 ];
 
 /// Before the first refusal no success and no command matters. What tells of a pull that went well stands here by two parts
@@ -103,6 +105,9 @@ const AFTER_A_REFUSAL: &[(&str, Sign)] = &[
     (": FROM ", Sign::Success),
     // Image postgres:16 pull took PT19S.
     ("l took PT", Sign::Success),
+    // Artifact successfully downloaded.
+    ("fact succ", Sign::Success),
+    ("lly downlo", Sign::Success),
 ];
 
 /// An anchor that was found.

@@ -48,7 +48,8 @@ pub fn near(lines: &[Line], span: Span) -> Near {
     let own = own_text(lines, span, " ");
     // A terminal wraps addresses in the middle; tools that wrap text do it between words.
     let unwrapped = own_text(lines, span, "");
-    let image = images(&own).into_iter().next().or_else(|| step_image(lines, span));
+    let named = images(&own).into_iter().next().or_else(|| leading_image(&own));
+    let image = named.or_else(|| step_image(lines, span));
     let host_of = |text: &str| hosts(text).first().map(|host| registry_of_host(host));
     let host = host_of(&own);
     // Of a host that was cut in two, the first half is nobody's.
@@ -259,6 +260,16 @@ fn images(text: &str) -> Vec<String> {
     }
     found.sort();
     found.into_iter().map(|(_, word)| word).collect()
+}
+
+/// `postgres:16 Error response from daemon: …`: the line begins with what it is about. A compiler's `main.go:31: ` is no image.
+fn leading_image(text: &str) -> Option<String> {
+    let (word, rest) = text.split_once(' ')?;
+    let image = Image::parse(word)?;
+    let is_file = image.repository.rsplit('/').next().is_some_and(|name| name.contains('.'));
+    let says = ["Error response from daemon", "toomanyrequests", "-> toomanyrequests", "TOOMANYREQUESTS"];
+    let is_refused = says.iter().any(|start| rest.trim_start().starts_with(start));
+    (image.tag.is_some() && !is_file && is_refused).then(|| word.to_string())
 }
 
 /// The repository behind [`SOURCE`].

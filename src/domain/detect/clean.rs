@@ -44,8 +44,26 @@ pub fn lines_if(raw: &[u8], first_number: u64, at: u64, mut is_wanted: impl FnMu
 impl Line {
     fn of(visible: &str, number: u64, at: u64) -> Line {
         let (stamped, text) = without_prefixes(visible);
+        // The right edge of a box.
+        let edge = ['│', '┃', '║'].into_iter().find(|edge| visible.trim_start().starts_with(*edge));
+        let text = edge.and_then(|edge| text.strip_suffix(edge)).map_or(text, str::trim_end);
         let width = if visible.is_ascii() { visible.len() } else { visible.chars().count() };
-        Line { number, at, text: text.to_string(), width, indent: indent(visible, text), stamped }
+        Line { number, at, text: text.to_string(), width, indent: indent_of(visible, text), stamped }
+    }
+}
+
+impl Line {
+    /// Takes a prefix of its text off, and what of other prefixes stood behind it.
+    pub fn without(&mut self, prefix: &str) {
+        // A blank line lost the blank that the prefix ends in.
+        let bare = prefix.trim_end();
+        let Some(rest) = self.text.strip_prefix(prefix).or_else(|| self.text.strip_prefix(bare)) else { return };
+        let (stamped, text) = without_prefixes(rest);
+        // One blank belongs to a prefix behind the first.
+        let indent = rest.len() - rest.trim_start().len();
+        let is_first = text.len() + indent == rest.trim_end().len();
+        let indent = if is_first { indent } else { indent_of(rest, text) };
+        (self.stamped, self.indent, self.text) = (self.stamped || stamped, self.indent + indent, text.to_string());
     }
 }
 
@@ -57,11 +75,14 @@ fn pieces(row: &[u8], mut see: impl FnMut(&str)) {
     let ended = row.strip_suffix(b"\r").unwrap_or(row);
     // Most rows are UTF-8, which is checked faster than it is mended.
     let ended = str::from_utf8(ended).map_or_else(|_| String::from_utf8_lossy(ended), Cow::Borrowed);
-    if memchr::memchr2(b'\r', b'<', ended.as_bytes()).is_none() && !has_quotes_of_xml(&ended) {
+    let overwrites = ended.contains("\u{1b}[1G") || ended.contains("\u{1b}[2K");
+    if memchr::memchr2(b'\r', b'<', ended.as_bytes()).is_none() && !has_quotes_of_xml(&ended) && !overwrites {
         return see(&visible(&ended));
     }
     // Some tools join the lines of a log with HTML's line break, reports of tests with XML's.
-    let lines = ended.split('\r').flat_map(|piece| piece.split("<br/>")).flat_map(|piece| piece.split("&#10;"));
+    // So does one that sets the cursor to the first column, or clears the line.
+    let lines = ended.split('\r').flat_map(|piece| piece.split("\u{1b}[1G")).flat_map(|piece| piece.split("\u{1b}[2K"));
+    let lines = lines.flat_map(|piece| piece.split("<br/>")).flat_map(|piece| piece.split("&#10;"));
     lines.for_each(|piece| see(&visible(&piece.replace("&quot;", "\""))));
 }
 
@@ -71,7 +92,7 @@ fn has_quotes_of_xml(text: &str) -> bool {
 }
 
 /// How far a text, which is the end of a line, is indented within it. One blank belongs to the prefix before it.
-fn indent(line: &str, text: &str) -> usize {
+fn indent_of(line: &str, text: &str) -> usize {
     let line = line.trim_end();
     let before = line.len().checked_sub(text.len()).and_then(|length| line.get(..length)).unwrap_or_default();
     let prefix = before.trim_end();
@@ -181,7 +202,12 @@ fn without_prefixes(line: &str) -> (bool, &str) {
             stamped = true;
             rest = after.trim_start();
         }
+        let timed = rest.len();
         rest = without_time(rest);
+        if rest.len() < timed {
+            rest = without_stream(rest);
+        }
+        rest = without_build_time(rest);
         rest = without_margin(rest);
         if rest.len() == before.len() {
             return (stamped, rest);
@@ -207,9 +233,41 @@ fn without_time(text: &str) -> &str {
     };
     match time {
         Some((time, after)) if is_time(time) => after.trim_start(),
+        // A place in a file that a linter names is a column of its own.
+        Some((time, after)) if is_minutes(time) && !after.starts_with(' ') => after,
         Some(_) => text,
         None => without_syslog_time(text).unwrap_or(text),
     }
+}
+
+/// Minutes and seconds since the start: `00:04`.
+fn is_minutes(word: &str) -> bool {
+    matches!(word.as_bytes(), [a, b, b':', c, d] if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()))
+}
+
+/// What stands between a time and what was printed then: a container's stream, or a level that tells nothing.
+fn without_stream(text: &str) -> &str {
+    const STREAMS: [&str; 7] = ["stdout F ", "stderr F ", "stdout P ", "stderr P ", "INFO ", "DEBUG ", "NOTICE "];
+    if STREAMS.iter().any(|stream| stream.trim_end() == text) {
+        return "";
+    }
+    STREAMS.iter().find_map(|stream| text.strip_prefix(stream)).map_or(text, str::trim_start)
+}
+
+/// BuildKit's `#12 4.221 ` before what a step printed, and `4.221 ` where it repeats the end of a step that failed.
+fn without_build_time(text: &str) -> &str {
+    let Some(digits) = text.strip_prefix('#') else { return without_seconds(text).unwrap_or(text) };
+    let rest = digits.trim_start_matches(|c: char| c.is_ascii_digit());
+    let is_numbered = rest.len() < digits.len();
+    rest.strip_prefix(' ').filter(|_| is_numbered).and_then(without_seconds).unwrap_or(text)
+}
+
+/// Seconds to three places.
+fn without_seconds(text: &str) -> Option<&str> {
+    let (seconds, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let (whole, parts) = seconds.split_once('.')?;
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number(whole) && is_number(parts) && parts.len() == 3).then(|| rest.trim_start())
 }
 
 fn without_syslog_time(text: &str) -> Option<&str> {
@@ -219,7 +277,16 @@ fn without_syslog_time(text: &str) -> Option<&str> {
     let (day, rest) = rest.trim_start().split_once(' ')?;
     let (time, rest) = rest.split_once(' ')?;
     let is_day = day.len() <= 2 && day.bytes().all(|byte| byte.is_ascii_digit());
-    (is_day && is_time(time)).then_some(rest.trim_start())
+    (is_day && is_time(time)).then(|| without_sender(rest.trim_start()))
+}
+
+/// `host dockerd[812]: `: who wrote to syslog.
+fn without_sender(text: &str) -> &str {
+    let parts = text.split_once(": ").or_else(|| Some((text.strip_suffix(':')?, ""))).filter(|(sender, _)| {
+        let process = sender.split_once(' ').and_then(|(_, program)| program.strip_suffix(']')?.rsplit_once('['));
+        process.is_some_and(|(name, id)| !name.contains(' ') && id.bytes().all(|byte| byte.is_ascii_digit()))
+    });
+    parts.map_or(text, |(_, rest)| rest.trim_start())
 }
 
 /// A date, a time, or both: digits and their separators, at least two separators, no other letter than `T` and `Z`.
@@ -287,6 +354,19 @@ mod tests {
     #[case("> toomanyrequests", false, "toomanyrequests")]
     #[case("429 Too Many Requests", false, "429 Too Many Requests")]
     #[case("#3 ERROR: x", false, "#3 ERROR: x")]
+    #[case("Dec 20 14:57:40 ip-10-0-0-1 dockerd[812]: x", false, "x")]
+    #[case("2025-05-01T10:00:00.1Z stderr F x", false, "x")]
+    #[case("2025-05-01 10:00:00,123 INFO x", false, "x")]
+    #[case("00:04 x", false, "x")]
+    #[case("41:18  error x", false, "41:18  error x")]
+    #[case("#12 4.221 toomanyrequests", false, "toomanyrequests")]
+    #[case("4.221 toomanyrequests", false, "toomanyrequests")]
+    #[case("#12 [2/3] RUN x", false, "#12 [2/3] RUN x")]
+    #[case("#12 4.221", false, "")]
+    #[case("2025-05-01T10:00:00.1Z stdout F", false, "")]
+    #[case("Dec 20 14:57:40 ip-10-0-0-1 dockerd[812]:", false, "")]
+    #[case("#12 DONE 0.3s", false, "#12 DONE 0.3s")]
+    #[case("3.12 x", false, "3.12 x")]
     #[case("10.0.0.1 - - x", false, "10.0.0.1 - - x")]
     fn prefixes_are_taken_off(#[case] raw: &str, #[case] stamped: bool, #[case] text: &str) {
         let found = lines(raw.as_bytes(), 7, 3);

@@ -2,9 +2,8 @@
 //! compared, a list of patterns, a table?
 
 use crate::domain::detect::clean::Line;
-use crate::domain::detect::frame::is_prose;
-use crate::domain::detect::listing;
-use crate::domain::detect::literal::{CARRIERS, PATTERN_KEYS};
+use crate::domain::detect::key::{CARRIERS, PATTERN_KEYS};
+use crate::domain::detect::{listing, page};
 
 /// How far back the head of a block may be.
 const REACH: usize = 40;
@@ -28,7 +27,13 @@ pub fn is_quoted(lines: &[Line], at: usize, offset: usize) -> bool {
         || is_row(lines, at, tail)
         || is_under_title(lines, at)
         || follows_explanation(lines, at)
-        || is_introduced(lines, at)
+        || page::is_introduced(lines, at)
+        || page::is_on_page(lines, at)
+        || page::is_block_of_key(lines, at, &CARRIERS)
+        || answers_locally(lines, at)
+        || page::goes_on_behind(lines, at)
+        || is_beside_signs(lines, at)
+        || is_catalogued(head)
         || in_passed_test(lines, at)
         || is_given(head)
 }
@@ -50,12 +55,35 @@ fn in_diff(lines: &[Line], at: usize) -> bool {
         && before(lines, at).find(|line| is_hunk(line) || !is_body(line)).is_some_and(is_hunk)
 }
 
+/// A difference without its hunk's head: an indented line with a sign, beside another with one.
+fn is_beside_signs(lines: &[Line], at: usize) -> bool {
+    let signed = |index: usize| {
+        let text = lines.get(index)?.text.as_str();
+        let rest = text.strip_prefix(['+', '-'])?;
+        rest.starts_with("  ").then_some(())
+    };
+    signed(at).is_some() && (at.checked_sub(1).and_then(signed).is_some() || signed(at + 1).is_some())
+}
+
+/// `E1031  `, `WEB-31   `: the number of an entry in a list of known errors.
+fn is_catalogued(head: &str) -> bool {
+    let number = head.trim_end();
+    let digits = number.trim_start_matches(|c: char| c.is_ascii_uppercase()).trim_start_matches('-');
+    head.ends_with("  ")
+        && digits.len() < number.len()
+        && !digits.is_empty()
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// `git log` indents a message below `Author:` and `Date:`.
 fn in_commit(lines: &[Line], at: usize) -> bool {
     const INDENT: usize = 4;
     let is_body = |line: &Line| line.indent >= INDENT || is_blank(line);
-    let is_head =
-        |line: &Line| ["Author:", "Date:", "AuthorDate:", "CommitDate:"].iter().any(|key| line.text.starts_with(key));
+    let is_head = |line: &Line| {
+        ["Author:", "Date:", "AuthorDate:", "CommitDate:", "Notes:", "Notes ("]
+            .iter()
+            .any(|key| line.text.starts_with(key))
+    };
     lines.get(at).is_some_and(|line| line.indent >= INDENT)
         && before(lines, at).find(|line| !is_body(line)).is_some_and(is_head)
 }
@@ -68,10 +96,11 @@ fn is_commit_subject(head: &str) -> bool {
     let is_hash = (7..=40).contains(&word.len())
         && word.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
         && word.bytes().any(|byte| byte.is_ascii_digit());
+    let is_stash = head.starts_with("stash@{") && head.ends_with(':');
     let is_lead = lead.chars().all(|c| "*|/\\ ".contains(c))
         || lead.starts_with('[')
         || ["HEAD is now at", "HEAD position was", "pick", "Dropped"].iter().any(|verb| lead.ends_with(verb));
-    is_hash && is_lead
+    is_stash || (is_hash && is_lead)
 }
 
 /// `git log --oneline`: lines next to each other begin with abbreviated hashes. Docker's ids of layers have twelve digits.
@@ -129,13 +158,15 @@ fn is_compared(lines: &[Line], at: usize, head: &str) -> bool {
     // pytest puts an E before each line.
     let is_pytest = bare.strip_prefix("E ").is_some_and(|rest| matches!(rest.trim(), "-" | "+" | "?"));
     let key = bare.to_ascii_lowercase().split_whitespace().collect::<Vec<_>>().join(" ").replace(" :", ":");
+    // The gutter of a difference: `1       │-`.
+    let is_gutter = ["│-", "│+", "[+]", "[-]", "[~]"].iter().any(|sign| bare.ends_with(sign));
     let is_sign = matches!(bare, "-" | "+" | "?") || (bare.is_empty() && !head.is_empty());
     let is_told = || {
         let from = at.saturating_sub(8);
         let near = lines.get(from..lines.len().min(at + 6)).unwrap_or_default();
         near.iter().any(|line| SAYS.iter().any(|says| line.text.contains(says)))
     };
-    is_pytest || KEYS.contains(&key.as_str()) || (is_sign && is_told())
+    is_pytest || is_gutter || KEYS.contains(&key.as_str()) || (is_sign && is_told())
 }
 
 /// An element of a list below a key that holds no output: `patterns:`, then `- toomanyrequests: …`.
@@ -204,31 +235,45 @@ fn in_passed_test(lines: &[Line], at: usize) -> bool {
     let is_head = |line: &Line| ["console.", "stdout | ", "stderr | "].iter().any(|head| line.text.starts_with(head));
     let behind = lines.get(at + 1..lines.len().min(at + 1 + BEHIND)).unwrap_or_default();
     let result = behind.iter().find_map(|line| RESULTS.iter().find(|result| line.text.starts_with(**result)));
-    before(lines, at).take(3).any(is_head) && result.is_some_and(|result| ["PASS ", "✓ "].contains(result))
-}
-
-/// What a test says it feeds to its subject: `classify_test.go:33: input: ERROR: failed to solve: …`.
-fn is_given(head: &str) -> bool {
-    head.split_inclusive(": ").filter_map(|part| part.strip_suffix(": ")).any(|part| {
-        let word = part.rsplit([' ', '\t']).next().unwrap_or_default();
-        ["input", "Input", "given", "Given"].contains(&word)
-    })
-}
-
-/// A paragraph of its own below a sentence that announces it: `…, the following error message is issued:`.
-fn is_introduced(lines: &[Line], at: usize) -> bool {
-    const ANNOUNCED: [&str; 5] = [" error", " message", " issue", " output", " answer"];
-    const PROGRAMS: [&str; 6] = ["error", "fail", "fatal", "unable", "could not", "warn"];
-    let announces = |line: &Line| {
-        let text = line.text.trim_end().to_ascii_lowercase();
-        (text.ends_with(':') || text.ends_with(" below."))
-            && text.split_whitespace().count() >= 5
-            && ANNOUNCED.iter().any(|word| text.contains(word))
-            && !PROGRAMS.iter().any(|word| text.starts_with(word))
-            && is_prose(&text)
+    // Go's: `    hub_test.go:31: text: …`, then `--- PASS: TestHub`.
+    // Or the log of a server that the test started.
+    let is_gos = lines.get(at).is_some_and(|line| {
+        let is_said = line.text.split_once("_test.go:").is_some_and(|(file, _)| !file.contains(' '));
+        (is_said || line.text.contains("127.0.0.1:"))
+            && behind
+                .iter()
+                .find(|line| line.text.starts_with("--- "))
+                .is_some_and(|line| line.text.starts_with("--- PASS"))
+    });
+    // nextest's: `PASS [   0.004s] …`, then `stdout ───`.
+    let is_nextests = || {
+        let mut said = before(lines, at).take(6).filter(|line| !is_blank(line));
+        let head = said.find(|line| ["stdout ──", "stderr ──"].iter().any(|head| line.text.starts_with(head)));
+        head.is_some() && said.next().is_some_and(|line| line.text.starts_with("PASS ["))
     };
-    before(lines, at).next().is_some_and(is_blank)
-        && before(lines, at).find(|line| !is_blank(line)).is_some_and(announces)
+    is_gos
+        || is_nextests()
+        || before(lines, at).take(3).any(is_head) && result.is_some_and(|result| ["PASS ", "✓ "].contains(result))
+}
+
+/// What a server on the machine itself answered: the line before is its access log.
+fn answers_locally(lines: &[Line], at: usize) -> bool {
+    let is_access = |line: &Line| line.text.starts_with("127.0.0.1 - - [") && line.text.contains("HTTP/1.");
+    before(lines, at).find(|line| !is_blank(line)).is_some_and(is_access)
+}
+
+/// What a test says it feeds to its subject, and what a program says it looks for or feigns: `classify_test.go:33: input: `,
+/// `Invalid filter pattern: `, `fake docker: `.
+fn is_given(head: &str) -> bool {
+    const GIVEN: [&str; 10] =
+        ["input", "given", "pattern", "filter", "regex", "text", "string", "substring", "found in", "argument"];
+    const FEIGNED: [&str; 6] = ["stub", "stubbed", "mock", "mocked", "fake", "simulated"];
+    head.split_inclusive(": ").filter_map(|part| part.strip_suffix(": ")).any(|part| {
+        let part = part.to_ascii_lowercase();
+        let is_last = |word: &&str| part.strip_suffix(*word).is_some_and(|lead| !lead.ends_with(char::is_alphanumeric));
+        let mut last = part.rsplit(' ').take(2).map(|word| word.trim_matches(['(', ')', '[', ']']));
+        GIVEN.iter().any(is_last) || last.any(|word| FEIGNED.contains(&word))
+    })
 }
 
 #[cfg(test)]

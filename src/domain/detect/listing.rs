@@ -43,7 +43,7 @@ impl<'a> Around<'a> {
         let all = || self.before.iter().chain(&self.after);
         if all().any(|line| {
             line.trim_start().starts_with("```")
-                || line.trim_start().starts_with("~~~")
+                || (line.trim_start().starts_with("~~~") && !line.contains("~~~ ") && !line.contains("~~~~"))
                 || line.contains(".. code-block::")
                 || line.starts_with("[source")
         }) {

@@ -1,60 +1,8 @@
 //! A message within quotes: a value that a program printed, or a piece of source code?
 
 use crate::domain::detect::frame::{ends_in_joint, is_prose};
+use crate::domain::detect::key::{CARRIERS, PATTERN_KEYS, last_key, says_failed, tells_outcome};
 use crate::domain::detect::listing::Around;
-
-/// Keys under which programs print another program's output.
-pub const CARRIERS: [&str; 22] = [
-    "message",
-    "msg",
-    "error",
-    "err",
-    "errors",
-    "errormessage",
-    "error_message",
-    "stderr",
-    "stdout",
-    "stderr_lines",
-    "stdout_lines",
-    "reason",
-    "detail",
-    "details",
-    "description",
-    "statusreason",
-    "status",
-    "output",
-    "log",
-    "cause",
-    "err.detail",
-    "errordetail",
-];
-
-/// Keys under which files name what to look for.
-pub const PATTERN_KEYS: [&str; 23] = [
-    "regex",
-    "regexp",
-    "pattern",
-    "patterns",
-    "match",
-    "matches",
-    "contains",
-    "expected",
-    "expect",
-    "want",
-    "name",
-    "title",
-    "test",
-    "example",
-    "label",
-    "query",
-    "filter",
-    "needle",
-    "msgid",
-    "symptom",
-    "if",
-    "when",
-    "signature",
-];
 
 /// The literal that is open at the end of a text: what stands before its quote, and what it holds so far.
 pub fn open_literal(head: &str) -> Option<(&str, &str)> {
@@ -107,7 +55,13 @@ pub fn literal_is_output(before: &str, inner: &str, tail: &str, around: &Around<
     let is_explained =
         explained.is_some_and(|text| [" Client Error", " Server Error"].iter().any(|e| text.contains(e)));
     let inner = explained.unwrap_or(inner);
-    if is_prose(inner) || !(is_explained || ends_in_joint(inner)) || is_source_line(before, tail) {
+    if is_prose(inner) || !(is_explained || ends_in_joint(inner)) {
+        return false;
+    }
+    if is_term(before) {
+        return true;
+    }
+    if is_source_line(before, tail) {
         return false;
     }
     let before = before.trim_end();
@@ -122,7 +76,9 @@ pub fn literal_is_output(before: &str, inner: &str, tail: &str, around: &Around<
         Some(':') => {
             let key = last_key(before.trim_end_matches(':'));
             // A member that a program filled in: what stands before the message is its own.
-            let says_why = ["Reason", "reason"].iter().any(|end| key.ends_with(end)) && !inner.trim().is_empty();
+            let looks_for =
+                ["pattern", "regex", "match", "expect"].iter().any(|word| key.to_ascii_lowercase().contains(word));
+            let says_why = tells_outcome(key) && !looks_for && !inner.trim().is_empty();
             let is_carrier = says_why || CARRIERS.contains(&key.to_ascii_lowercase().as_str());
             if PATTERN_KEYS.contains(&key.to_ascii_lowercase().as_str()) {
                 return false;
@@ -134,13 +90,20 @@ pub fn literal_is_output(before: &str, inner: &str, tail: &str, around: &Around<
             let is_json = is_object && ends;
             // A value that is the message and nothing else may as well be what somebody looks for.
             let is_json = is_json && (tells_outcome(key) || !inner.trim().is_empty());
-            (is_carrier || is_json || !key_is_quoted(before)) && !around.is_listing()
+            // What a program quotes behind its own words, not behind any name: `failed to pull: "…"`.
+            let reports = !key_is_quoted(before) && (tells_outcome(key) && !is_argument(before) || says_failed(before));
+            // A dictionary that goes on in the next line is data.
+            let goes_on = before.starts_with("{'") && tail.trim_end().ends_with("',");
+            (is_carrier || is_json || reports) && !goes_on && !around.is_listing()
         }
         Some('=') => {
             let key = last_key(before.trim_end_matches('='));
-            !before.ends_with([' ', '>'])
-                && !before.ends_with(" =")
-                && CARRIERS.contains(&key.to_ascii_lowercase().as_str())
+            // TeamCity's `##teamcity[message text='…' status='ERROR']`.
+            let is_message = before.starts_with("##teamcity[message ") && key == "text";
+            is_message
+                || !before.ends_with([' ', '>'])
+                    && !before.ends_with(" =")
+                    && CARRIERS.contains(&key.to_ascii_lowercase().as_str())
         }
         Some('(') => call_is_output(before) && !around.is_listing(),
         // `DockerError(500, '…')`.
@@ -157,42 +120,42 @@ pub fn literal_is_output(before: &str, inner: &str, tail: &str, around: &Around<
         {
             true
         }
-        Some(c) => c == ']' || c == '>' || c == ')',
+        // docker's list of tasks: `Rejected 2 minutes ago   "…"`.
+        Some(_) if before.ends_with(" ago") => true,
+        Some(')') => !is_dumped(before),
+        Some(c) => c == ']' || c == '>',
     }
+}
+
+/// `Tells(text: `: an argument by name of a call, which is not closed.
+fn is_argument(before: &str) -> bool {
+    let call = before.rfind('(').filter(|at| !before.get(*at..).unwrap_or_default().contains([')', '{']));
+    call.and_then(|at| before.get(..at)).is_some_and(|name| name.ends_with(char::is_alphanumeric))
+}
+
+/// A value as other languages print it: `(RuntimeError) failed: %{"message" => `, `{:message `.
+fn is_term(before: &str) -> bool {
+    let before = before.trim_end();
+    let is_keyword = [":message", ":error", ":cause", ":err"].iter().any(|key| before.ends_with(&format!("{{{key}")));
+    let is_carrier = |lead: &str| CARRIERS.contains(&last_key(lead).to_ascii_lowercase().as_str());
+    let is_map = before
+        .strip_suffix("=>")
+        .is_some_and(|lead| is_carrier(lead) && says_failed(lead.split('{').next().unwrap_or_default()));
+    is_keyword || is_map
+}
+
+/// `string(141) `, `(string) (len=141) `: the type of a value that a program dumps.
+fn is_dumped(before: &str) -> bool {
+    let Some((lead, size)) = before.strip_suffix(')').and_then(|rest| rest.rsplit_once('(')) else { return false };
+    let digits = size.strip_prefix("len=").unwrap_or(size);
+    let is_size = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_size && (lead.ends_with("string") || size.starts_with("len="))
 }
 
 /// `config: ` before an object on the same line.
 fn is_key(lead: &str) -> bool {
     let key = lead.trim_end().strip_suffix(':');
     key.is_some_and(|key| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c)))
-}
-
-/// Whether a member of an object holds what happened, by its name.
-fn tells_outcome(key: &str) -> bool {
-    const PARTS: [&str; 20] = [
-        "err",
-        "msg",
-        "message",
-        "reason",
-        "detail",
-        "stdout",
-        "output",
-        "log",
-        "status",
-        "cause",
-        "text",
-        "exception",
-        "warn",
-        "body",
-        "event",
-        "line",
-        "result",
-        "fail",
-        "content",
-        "data",
-    ];
-    let key = key.to_ascii_lowercase();
-    PARTS.iter().any(|part| key.contains(part))
 }
 
 /// Whether a sentence goes on behind the literal (`"…" means that`), or a value (`"…": Retry` of a map).
@@ -272,7 +235,9 @@ fn call_is_output(before: &str) -> bool {
     let name: String = name.chars().rev().collect();
     let is_exception = name.len() > 5 && (name.ends_with("Error") || name.ends_with("Exception"));
     let lead = before.strip_suffix(name.as_str()).unwrap_or_default();
-    is_exception && (lead.is_empty() || lead.ends_with(": ") || lead.ends_with('.'))
+    // Swift's: `DockerError.message("…")`.
+    let is_of_error = lead.ends_with("Error.") && CARRIERS.contains(&name.as_str());
+    is_of_error || is_exception && (lead.is_empty() || lead.ends_with(": ") || lead.ends_with('.'))
 }
 
 /// Signs of code on the line itself.
@@ -331,12 +296,6 @@ fn without_literals(text: &str) -> String {
         }
     }
     out + rest
-}
-
-fn last_key(text: &str) -> &str {
-    let text = text.trim_end().trim_end_matches(['"', '\'', '\\']);
-    let start = text.rfind(|c: char| !(c.is_alphanumeric() || "._-".contains(c))).map_or(0, |at| at + 1);
-    text.get(start..).unwrap_or_default()
 }
 
 /// `"key":` of a dictionary. In `for 'x': '…'` the quoted word is part of a chain.

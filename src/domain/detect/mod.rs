@@ -2,24 +2,35 @@
 //!
 //! A log goes through four steps. [`scan`] looks for a few rare words ([`anchors`]) over raw bytes, so that a log without
 //! a hit costs little more than reading it, and cuts a window of lines around each. [`clean`] takes out colours and
-//! prefixes. [`families`] is the one table of messages, matched by [`pattern`]. [`echo`] and [`frame`] (with [`literal`],
-//! [`listing`] and [`document`]) drop what no program said: echoed commands, source code, documentation, diffs. [`attribute`] tells the
-//! registry where the message does not, [`success`] whether the client got over it, [`command`] whether the build did.
+//! prefixes, [`dress`] what a runner of several programs puts before each line. [`families`] is the one table of messages,
+//! matched by [`pattern`]. [`echo`] and [`frame`] drop what no client said. [`attribute`] tells the registry where the message
+//! does not, [`success`] whether the client got over it, [`command`] whether the build did.
+//!
+//! Who speaks is asked of the structure, never of the message, and each question has a file: the command before it
+//! ([`speaker`]), the block it stands in ([`document`], [`page`], [`listing`]), what stands before it on its line ([`marks`],
+//! [`literal`], [`key`]) and what behind it ([`ending`]).
 
 mod anchors;
 mod attribute;
 mod clean;
 mod command;
 mod document;
+mod dress;
 mod echo;
+mod ending;
 pub mod families;
 mod finder;
 mod frame;
+mod key;
 mod listing;
 mod literal;
+mod marks;
+mod page;
 mod pattern;
+mod place;
 mod redact;
 mod scan;
+mod speaker;
 mod success;
 mod tally;
 mod window;

@@ -9,20 +9,19 @@ use crate::domain::detect::attribute::{self, Span};
 use crate::domain::detect::clean::{self, Line};
 use crate::domain::detect::command::Ran;
 use crate::domain::detect::echo::{self, Agent};
+use crate::domain::detect::place::{
+    AHEAD, BEHIND, around, has_line_end, line_end, line_ends, line_start, piece_end, piece_start, row_at,
+};
 use crate::domain::detect::success::is_told_by_next;
 use crate::domain::detect::tally::{Tally, WORDS_AFTER, WORDS_BEFORE};
 use crate::domain::detect::window;
-use crate::domain::detect::{Evidence, Place, Scan, frame, redact};
+use crate::domain::detect::{Evidence, Place, Scan, dress, frame, redact};
 use crate::domain::trouble::{self, Seen};
 use memchr::memmem::Finder;
 use std::sync::LazyLock;
 
 /// What is searched at once. Together with what is kept of it, it stays within a processor's second cache.
 const BLOCK: usize = 256 * 1024;
-/// What is kept of the log before a place, for the step that failed and the command that was echoed.
-const BEHIND: usize = 16 * 1024;
-/// What must be known after a place before it is looked at.
-const AHEAD: usize = 8 * 1024;
 /// How much of the log is held. A page more than is looked at, so that room begins with a page.
 const CAPACITY: usize = BEHIND + BLOCK + PAGE;
 /// Most commands are over within this.
@@ -36,8 +35,6 @@ const LINES_BEHIND: usize = 42;
 const PAGE: usize = 4096;
 /// More refused logins than this are not kept.
 const KEPT: usize = 64;
-/// The longest row that is known again when it is repeated.
-const ROW: usize = 1024;
 
 /// Reads a log in pieces of any size.
 #[derive(Debug, Default)]
@@ -164,6 +161,11 @@ impl Scanner {
         let (first, to) = around(buffer, at, LINES_WRAPPED, LINES_WRAPPED);
         let first = self.unseen(buffer, first, at);
         let mut lines = self.lines(buffer, first, to);
+        let dress = dress::take_off(&mut lines, self.start + line_start(buffer, at, first) as u64);
+        let dressed = |mut lines: Vec<Line>| {
+            dress.iter().for_each(|prefix| dress::take_off_known(&mut lines, prefix));
+            lines
+        };
         let Some(mut squeezed) = window::suspect(&lines) else {
             self.handled = self.start + line_end(buffer, at).min(to) as u64;
             return;
@@ -175,12 +177,12 @@ impl Scanner {
             from = from.min(echo);
             end = buffer.len().min(at + AHEAD);
             if to < end {
-                lines.extend(self.lines(buffer, to + 1, end));
+                lines.extend(dressed(self.lines(buffer, to + 1, end)));
             }
         }
         let row = line_start(buffer, first, from);
         if from < row {
-            let mut before = self.lines(buffer, from, row - 1);
+            let mut before = dressed(self.lines(buffer, from, row - 1));
             squeezed.moved_by(before.len());
             before.append(&mut lines);
             lines = before;
@@ -341,30 +343,6 @@ impl Scanner {
     }
 }
 
-/// A place with so many lines before and behind it.
-fn around(buffer: &[u8], at: usize, before: usize, behind: usize) -> (usize, usize) {
-    let floor = at.saturating_sub(BEHIND);
-    let ceiling = buffer.len().min(at + AHEAD);
-    let mut from = at;
-    for _ in 0..=before {
-        from = line_start(buffer, from.saturating_sub(1).max(floor), floor);
-    }
-    let mut to = at;
-    for _ in 0..=behind {
-        to = line_end(buffer, (to + 1).min(ceiling)).min(ceiling);
-    }
-    (from, to)
-}
-
-/// The whole row that a place is in, unless it is long or the log goes on in it.
-fn row_at(buffer: &[u8], at: usize) -> Option<&[u8]> {
-    let floor = at.saturating_sub(ROW);
-    let ceiling = buffer.len().min(at + ROW);
-    let start = memchr::memrchr(b'\n', buffer.get(floor..at)?)? + floor + 1;
-    let end = memchr::memchr(b'\n', buffer.get(at..ceiling)?)? + at;
-    buffer.get(start..end)
-}
-
 /// Whether the command that is echoed at one place may not be over at another.
 fn reaches(buffer: &[u8], echo: usize, at: usize) -> bool {
     let seen = buffer.len().min(echo + ECHO).min(at.max(echo));
@@ -395,33 +373,4 @@ fn reach(buffer: &[u8], at: usize) -> (usize, usize) {
         Some(echo) => (from.min(echo), buffer.len().min(at + AHEAD)),
         None => (from, to),
     }
-}
-
-fn line_start(buffer: &[u8], at: usize, floor: usize) -> usize {
-    let before = buffer.get(floor..at).unwrap_or_default();
-    memchr::memrchr(b'\n', before).map_or(floor, |offset| floor + offset + 1)
-}
-
-fn line_end(buffer: &[u8], at: usize) -> usize {
-    let rest = buffer.get(at..).unwrap_or_default();
-    memchr::memchr(b'\n', rest).map_or(buffer.len(), |offset| at + offset)
-}
-
-fn line_ends(bytes: &[u8]) -> u64 {
-    memchr::memchr_iter(b'\n', bytes).count() as u64
-}
-
-/// Like [`line_start`] and [`line_end`], where a lone carriage return separates lines too.
-fn piece_start(buffer: &[u8], at: usize, floor: usize) -> usize {
-    let before = buffer.get(floor..at).unwrap_or_default();
-    memchr::memrchr2(b'\n', b'\r', before).map_or(floor, |offset| floor + offset + 1)
-}
-
-fn piece_end(buffer: &[u8], at: usize) -> usize {
-    let rest = buffer.get(at..).unwrap_or_default();
-    memchr::memchr2(b'\n', b'\r', rest).map_or(buffer.len(), |offset| at + offset)
-}
-
-fn has_line_end(buffer: &[u8], from: usize, to: usize) -> bool {
-    memchr::memchr(b'\n', buffer.get(from..to).unwrap_or_default()).is_some()
 }

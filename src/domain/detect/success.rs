@@ -16,7 +16,7 @@ pub enum Pulled {
 }
 
 /// The words that tell of a pull, each with the only form of line that holds them.
-const SIGNS: [(&str, Form); 9] = [
+const SIGNS: [(&str, Form); 10] = [
     ("Writing manifest to image dest", Form::Copied),
     (" : FROM ", Form::Step),
     (" [internal] load metadata for ", Form::Resolved),
@@ -26,6 +26,8 @@ const SIGNS: [(&str, Form); 9] = [
     (" pulled on attempt", Form::Attempt),
     // testcontainers: `Image postgres:16 pull took PT19.37S`.
     (" pull took PT", Form::Attempt),
+    // trivy: `Artifact successfully downloaded  repo="ghcr.io/aquasecurity/trivy-db:2"`.
+    ("Artifact successfully downloaded", Form::Artifact),
     // After the others, as a line of Kubernetes' events has the word in a column of its own.
     (" Pulled", Form::Service),
 ];
@@ -38,6 +40,7 @@ enum Form {
     Resolved,
     Named,
     Attempt,
+    Artifact,
 }
 
 static FINDERS: LazyLock<Vec<(Finder<'static>, Form)>> =
@@ -79,6 +82,7 @@ pub fn pulled_image(text: &str, lines: &[Line]) -> Option<Pulled> {
             end.text.starts_with(&done).then(|| Pulled::Image(short(rest)))
         }
         Form::Named => Some(Pulled::Image(short(rest))),
+        Form::Artifact => rest.split_once("repo=").map(|(_, repository)| Pulled::Image(short(repository))),
         Form::Attempt => head.split_whitespace().last().map(|word| Pulled::Image(short(word))),
     }
 }

@@ -154,11 +154,18 @@ impl Tally {
             Pulled::AfterRetry => "retrying in".to_string(),
             Pulled::Service(name) => format!("{name} Error "),
         };
-        let named = Finder::new(&named);
+        let finder = Finder::new(&named);
         for known in self.known.iter_mut().filter(|known| !known.finding.recovered) {
-            known.finding.recovered = named.find(known.words.as_bytes()).is_some()
-                && (!matches!(image, Pulled::AfterRetry)
-                    || ["Trying to pull", "initializing source"].iter().any(|pull| known.words.contains(pull)));
+            let stands_near = || finder.find(known.words.as_bytes()).is_some();
+            known.finding.recovered = match (&image, known.finding.image.as_deref()) {
+                // Another image's success tells nothing.
+                (Pulled::Image(name), Some(refused)) => is_same_image(Some(name), Some(refused)),
+                (Pulled::AfterRetry, _) => {
+                    ["Trying to pull", "initializing source"].iter().any(|pull| known.words.contains(pull))
+                        && stands_near()
+                }
+                _ => stands_near(),
+            };
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::domain::detect::echo::Agent;
 use crate::domain::detect::families::{self, Direction, FAMILIES, Family, Kind, Whose};
 use crate::domain::detect::finder::Finder;
 use crate::domain::detect::pattern::{Pattern, Squeezed};
-use crate::domain::detect::{Certainty, Evidence, Finding, Limit, Place, echo, frame, redact};
+use crate::domain::detect::{Certainty, Evidence, Finding, Limit, Place, echo, frame, page, redact};
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -154,10 +154,12 @@ pub fn in_lines(lines: &[Line], squeezed: &Squeezed) -> Vec<Found> {
     }
     let echoed = echo::echoed(lines);
     let is_printed = |event: &&Event| {
-        squeezed.place(lines, event.start).is_some_and(|(line, offset)| {
+        let last = squeezed.place(lines, event.end.saturating_sub(1)).map(|(line, _)| line);
+        squeezed.place(lines, event.start).zip(last).is_some_and(|((line, offset), last)| {
             !echoed.get(line).copied().unwrap_or_default()
                 && frame::is_program_output(lines, line, offset)
                 && (!is_shortened(event, squeezed) || frame::names_client(lines, line, offset))
+                && page::is_backed(lines, line, offset, last)
         })
     };
     events.iter().filter(is_printed).filter_map(|event| found(event, squeezed, lines)).collect()
