@@ -138,39 +138,44 @@ fn hold_the_bar(name: &str, text: &str) {
 
     let (positive, negative): (Vec<_>, Vec<_>) =
         judged.iter().cloned().partition(|(record, _)| record.is_registry_throttle);
-    let missed = faults(&positive, |_, diagnosis| !is_found(diagnosis));
-    assert!(share(positive.len() - missed.len(), positive.len()) >= 0.99, "missed:\n{}", missed.join("\n"));
-
-    let false_alarms = faults(&negative, |_, diagnosis| is_pull_throttle(diagnosis));
-    assert!(share(false_alarms.len(), negative.len()) <= 0.01, "false alarms:\n{}", false_alarms.join("\n"));
+    // All of it, not only the first: who measures another corpus wants to know everything that is wrong.
+    let mut wrong = Vec::new();
+    let mut at_most = |allowed: f64, of: usize, what: &str, faults: Vec<String>| {
+        if share(faults.len(), of) > allowed {
+            wrong.push(format!("== {what}: {} of {of}\n{}", faults.len(), faults.join("\n")));
+        }
+    };
+    at_most(0.01, positive.len(), "missed", faults(&positive, |_, diagnosis| !is_found(diagnosis)));
+    at_most(0.01, negative.len(), "false alarms", faults(&negative, |_, diagnosis| is_pull_throttle(diagnosis)));
     let acted_on = faults(&negative, |_, diagnosis| diagnosis.cause == Cause::HubPullLimit);
-    assert_eq!(acted_on, Vec::<String>::new(), "the one error with consequences");
+    at_most(0.0, negative.len(), "the one error with consequences", acted_on);
     let not_logins =
         |record: &Record, diagnosis: &Diagnosis| diagnosis.cause == Cause::HubLoginLimit && record.direction != "login";
-    assert_eq!(faults(&negative, not_logins), Vec::<String>::new(), "a login limit where nobody logged in");
+    at_most(0.0, negative.len(), "a login limit where nobody logged in", faults(&negative, not_logins));
 
     let found: Vec<_> = positive.iter().filter(|(_, diagnosis)| is_found(diagnosis)).cloned().collect();
     let got_over = faults(&found, |record, diagnosis| diagnosis.recovered && !record.retried_and_succeeded);
-    assert_eq!(got_over, Vec::<String>::new(), "recovered, though nothing went on");
+    at_most(0.0, found.len(), "recovered, though nothing went on", got_over);
     let elsewhere = faults(&found, |record, diagnosis| !is_registry(diagnosis.registry, &record.registry));
-    assert!(share(found.len() - elsewhere.len(), found.len()) >= 0.97, "registry:\n{}", elsewhere.join("\n"));
+    at_most(0.03, found.len(), "registry", elsewhere);
     let turned = faults(&found, |record, diagnosis| {
         matches!(
             (record.authenticated.as_str(), diagnosis.login),
             ("no", Login::Authenticated) | ("yes", Login::Anonymous)
         )
     });
-    assert_eq!(turned, Vec::<String>::new(), "login turned round");
+    at_most(0.0, found.len(), "login turned round", turned);
     let untold =
         faults(&found, |record, diagnosis| record.authenticated == "no" && diagnosis.login != Login::Anonymous);
-    assert_eq!(untold, Vec::<String>::new(), "the text tells that it was anonymous");
+    at_most(0.0, found.len(), "the text tells that it was anonymous", untold);
 
     let codebuild = faults(&judged, |record, diagnosis| {
         record.ci == "codebuild"
             && (record.is_registry_throttle != is_pull_throttle(diagnosis)
                 || (record.is_registry_throttle && !is_registry(diagnosis.registry, &record.registry)))
     });
-    assert_eq!(codebuild, Vec::<String>::new(), "CodeBuild's own logs");
+    at_most(0.0, judged.len(), "CodeBuild's own logs", codebuild);
+    assert!(wrong.is_empty(), "{name}:\n{}", wrong.join("\n"));
 }
 
 #[test]

@@ -95,7 +95,8 @@ impl Newcomer {
             "the settings apply" => {
                 let settings = fs::read_to_string(self.file("unthrottled.toml")).expect("settings");
                 // A newcomer has the time for the default, 15 s.
-                let settings = format!("[daemon]\nmode = \"apply\"\n\n{settings}mode = \"apply\"\nsettle = \"1s\"\n");
+                let more = "mode = \"apply\"\nsettle = \"1s\"\n\n[policy.limits]\nmax_share = \"100%\"\n";
+                let settings = format!("[daemon]\nmode = \"apply\"\n\n{settings}{more}");
                 fs::write(self.file("unthrottled.toml"), settings).expect("settings");
             }
             "the daemon runs until both projects are cured" => self.cure().await,
@@ -109,8 +110,8 @@ impl Newcomer {
         let mut often = tokio::time::interval(Duration::from_millis(200));
         let cured = tokio::time::timeout(Duration::from_secs(240), async {
             while self.events("RemediationVerified") < 2 {
-                for project in ["web", "api"] {
-                    if self.events("RemediationApplied") == 2 {
+                if self.events("RemediationApplied") == 2 {
+                    for project in ["web", "api"] {
                         self.sim.run_build(project);
                     }
                 }

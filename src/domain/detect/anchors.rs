@@ -60,8 +60,8 @@ const ALWAYS: &[(&str, Sign)] = &[
     ("429 (Too", Sign::Refusal),
     // Unexpected status code, unexpected status from.
     ("cted st", Sign::Refusal),
-    // StatusCode: 429, "<html>…
-    ("e: 429,", Sign::Refusal),
+    // StatusCode: 429, "<html>…; returned error code: 429.
+    ("e: 429", Sign::Refusal),
     // Too many failed login attempts, login attempt to.
     ("n attem", Sign::Refusal),
     ("Phase comp", Sign::Phase),

@@ -275,6 +275,7 @@ pub const FAMILIES: &[Family] = &[
             "429 Too Many Requests GET http‹url›/v2/‹url›",
             "Error fetching http‹url›/v2/‹url› (remote response: 429",
             "Download from http‹url›/v2/‹url› failed: class … GET returned 429",
+            "URL http‹url›/v2/‹url› returned error code: 429",
         ],
         kind: Kind::Status,
         // These clients print the registry's message. Where it is missing there was none: the plain answer of the abuse
@@ -285,7 +286,7 @@ pub const FAMILIES: &[Family] = &[
         direction: Direction::Pull,
         example: "failed to copy: httpReadSeeker: failed open: unexpected status from GET request to \
                   https://registry-1.docker.io/v2/library/node/manifests/sha256:00: 429 Too Many Requests",
-        seen: "containerd 2 (core/remotes/errors), oras-go, go-containerregistry, jib, Bazel's downloader",
+        seen: "containerd 2 (core/remotes/errors), oras-go, go-containerregistry, jib, Bazel's downloader, enroot",
     },
     Family {
         name: "request-without-body",
@@ -326,6 +327,7 @@ pub const FAMILIES: &[Family] = &[
         name: "registry-client-429",
         says: &[
             "received unexpected HTTP status: 429",
+            "unrecognized HTTP status: 429 Too Many Requests",
             "error parsing HTTP 429 response body",
             "invalid status code from registry 429 (Too Many Requests)",
             "Status 429 trying to pull repository",

@@ -51,11 +51,16 @@ pub fn literal_is_output(before: &str, inner: &str, tail: &str, around: &Around<
     let inner = ["\\n", "\\r"].iter().fold(inner, |text, mark| text.rsplit(mark).next().unwrap_or(text));
     // `… Internal Server Error (\"` within a string of JSON: the message has quotes of its own. docker-py's errors are made
     // so: `429 Client Error: Too Many Requests ("<message>")`.
-    let explained = inner.strip_suffix("(\\\"");
+    let explained = inner.strip_suffix("(\\\"").or_else(|| inner.strip_suffix("(\""));
     let is_explained =
         explained.is_some_and(|text| [" Client Error", " Server Error"].iter().any(|e| text.contains(e)));
     let inner = explained.unwrap_or(inner);
     if is_prose(inner) || !(is_explained || ends_in_joint(inner)) {
+        return false;
+    }
+    // `("…").`: a quotation that ends a sentence. docker-py's explanation ends with the bracket.
+    let is_of_docker_py = is_explained || [" Client Error", " Server Error"].iter().any(|e| before.contains(e));
+    if before.trim_end().ends_with('(') && tail.trim_end().ends_with("\").") && !is_of_docker_py {
         return false;
     }
     if is_term(before) {
@@ -109,7 +114,9 @@ pub fn literal_is_output(before: &str, inner: &str, tail: &str, around: &Around<
         // `DockerError(500, '…')`.
         Some(',') => {
             let call = before.rfind('(').and_then(|at| before.get(..=at)).unwrap_or_default();
-            !call.ends_with(" (") && call_is_output(call) && !around.is_listing()
+            // A tuple that Python printed behind a word of its own: `Error: ('…', b'', b'…')`.
+            let is_tuple = call.strip_suffix(" (").is_some_and(|lead| lead.ends_with(':') && says_failed(lead));
+            (is_tuple || !call.ends_with(" (") && call_is_output(call)) && !around.is_listing()
         }
         Some('[') => CARRIERS.iter().any(|key| before.contains(&format!("\"{key}\""))) && !around.is_listing(),
         // Spring Boot: `failed with status code 500 "Internal Server Error" and message "…"`.

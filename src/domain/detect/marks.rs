@@ -122,9 +122,17 @@ pub fn is_comment(head: &str) -> bool {
         !(of_a_log || of_a_prompt || rest.trim().is_empty())
     });
     is_hash
+        || is_behind_code(head)
         || ["//", "/*", "*/", "<!--", "-- ", ";;", "\"\"\"", "'''"].iter().any(|sign| head.starts_with(sign))
         || head.contains(" // ")
         || head.contains("(* ")
+}
+
+/// `- docker build .   # sometimes: `: a comment behind a command, with words of its own before the message.
+fn is_behind_code(head: &str) -> bool {
+    let Some((code, words)) = head.rsplit_once(" # ") else { return false };
+    let is_item = code.trim_start().starts_with("- ") || code.contains("  ");
+    is_item && !code.trim().is_empty() && words.trim_end().ends_with(':') || code.trim_start().starts_with("- ")
 }
 
 /// A line that shows a command: of a shell's trace, of a Dockerfile, of a test runner's list.

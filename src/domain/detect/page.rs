@@ -229,7 +229,9 @@ pub fn goes_on_behind(lines: &[Line], at: usize) -> bool {
     let is_apart = before.is_none_or(is_blank) && lines.get(at + 1).is_some_and(is_blank);
     let begins = before.is_some_and(|line| {
         let is_inset = lines.get(at).is_some_and(|own| own.indent > line.indent);
-        let is_open = line.text.trim_end().ends_with(char::is_alphabetic) && line.text.split_whitespace().count() >= 4;
+        let is_condition = ["If ", "When ", "Whenever "].iter().any(|word| line.text.starts_with(word));
+        let is_long = line.text.split_whitespace().count() >= 4;
+        let is_open = line.text.trim_end().ends_with(char::is_alphabetic) && (is_condition || is_long);
         is_open && (is_inset || is_prose(&line.text))
     });
     let goes_on = |line: &Line| {
