@@ -62,7 +62,7 @@ fn of_the_daemon() -> Vec<Event> {
             "there is no secret `dockerhub` in eu-central-1",
             at("10:15:00"),
         ),
-        event::credential_quota_unknown(
+        event::quota_unknown(
             &place(),
             "dockerhub",
             "hub_unreached",
@@ -81,7 +81,7 @@ fn story() -> Vec<Record> {
     let facts = [
         ("15:00:00", Fact::CredentialRotated { credential: credential() }),
         ("15:30:00", Fact::CredentialQuotaLow { credential: credential(), reason: Low::FewLeft, detail }),
-        ("16:30:00", Fact::CredentialQuotaRestored { credential: credential() }),
+        ("16:30:00", Fact::QuotaRestored { credential: credential() }),
     ];
     let scope = records[0].scope.clone();
     for (time, fact) in facts {

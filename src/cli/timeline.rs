@@ -68,7 +68,7 @@ fn mark(fact: &Fact) -> Cell {
         | Fact::PasswordResetAdvised { .. }
         | Fact::CredentialRotated { .. }
         | Fact::CredentialQuotaLow { .. }
-        | Fact::CredentialQuotaRestored { .. }
+        | Fact::QuotaRestored { .. }
         | Fact::Cleared { .. } => Cell::new(Tone::Dim, "│"),
     }
 }

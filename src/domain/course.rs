@@ -190,7 +190,7 @@ impl Course {
             Fact::PasswordResetAdvised { .. }
             | Fact::CredentialRotated { .. }
             | Fact::CredentialQuotaLow { .. }
-            | Fact::CredentialQuotaRestored { .. }
+            | Fact::QuotaRestored { .. }
             | Fact::Cleared { .. } => (),
         }
     }

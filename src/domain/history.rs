@@ -70,7 +70,7 @@ pub enum Fact {
         detail: String,
     },
     /// It has enough again.
-    CredentialQuotaRestored {
+    QuotaRestored {
         /// The credential's name in the settings.
         credential: String,
     },
@@ -220,7 +220,7 @@ impl History {
             Fact::CredentialQuotaLow { credential, .. } => {
                 self.quota_low.insert(credential.clone(), at);
             }
-            Fact::CredentialQuotaRestored { credential } => {
+            Fact::QuotaRestored { credential } => {
                 self.quota_low.remove(credential);
             }
             Fact::Cleared { project } => {
@@ -362,7 +362,7 @@ impl Record {
             | Fact::PasswordResetAdvised { .. }
             | Fact::CredentialRotated { .. }
             | Fact::CredentialQuotaLow { .. }
-            | Fact::CredentialQuotaRestored { .. }
+            | Fact::QuotaRestored { .. }
             | Fact::Cleared { .. } => None,
         }
     }

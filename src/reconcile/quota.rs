@@ -197,7 +197,7 @@ impl Reconciler {
                 }
             }
             Standing::Enough if was_low => {
-                let fact = Fact::CredentialQuotaRestored { credential: credential_name };
+                let fact = Fact::QuotaRestored { credential: credential_name };
                 self.record(book, fact, now).await?;
             }
             Standing::Enough | Standing::Refused | Standing::Unknown(..) => (),
@@ -225,7 +225,7 @@ impl Reconciler {
                      `docker_hub.quota_guard = false` has it asked no more"
                 );
                 let word = unsaid.word();
-                (word, Some(event::credential_quota_unknown(&place, name, word, &detail, now)))
+                (word, Some(event::quota_unknown(&place, name, word, &detail, now)))
             }
         };
         let key = format!("{about}{word}");

@@ -90,7 +90,7 @@ fn every_fact() -> Vec<Fact> {
         of_remediation("kit:5", Entry::GrantUnneeded),
         of_remediation("kit:5", Entry::GrantLeft { detail: "it was changed by someone else".to_string() }),
         quota_low("dockerhub"),
-        Fact::CredentialQuotaRestored { credential: "dockerhub".to_string() },
+        Fact::QuotaRestored { credential: "dockerhub".to_string() },
     ]
 }
 
@@ -112,7 +112,7 @@ fn kind(fact: &Fact) -> usize {
         Fact::Cleared { .. } => 7,
         Fact::CredentialRotated { .. } => 19,
         Fact::CredentialQuotaLow { .. } => 29,
-        Fact::CredentialQuotaRestored { .. } => 30,
+        Fact::QuotaRestored { .. } => 30,
         Fact::Remediation { entry, .. } => match entry {
             Entry::Planned(_) => 8,
             Entry::InPlace { .. } => 9,
@@ -143,7 +143,7 @@ fn a_ledger_of_the_first_version_loads_and_means_the_same() {
     let loaded: Vec<Record> = LEDGER.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(loaded, records(every_fact()));
     let kinds: BTreeSet<usize> = loaded.iter().map(|record| kind(&record.fact)).collect();
-    assert_eq!(kinds, (0..29).collect::<BTreeSet<usize>>());
+    assert_eq!(kinds, (0..31).collect::<BTreeSet<usize>>());
     // And is written as it was.
     for (line, record) in LEDGER.lines().zip(&loaded) {
         assert_eq!(serde_json::to_string(record).unwrap(), line);
@@ -539,7 +539,7 @@ fn a_rotation_ends_the_advice_and_it_does_not_come_again() {
 
 #[test]
 fn an_account_is_low_from_one_crossing_to_the_next() {
-    let restored = |name: &str| Fact::CredentialQuotaRestored { credential: name.to_string() };
+    let restored = |name: &str| Fact::QuotaRestored { credential: name.to_string() };
     let low = |facts: Vec<Fact>| History::replay(&records(facts)).unwrap().quota_low("dockerhub");
     assert_eq!(low(vec![quota_low("dockerhub")]), Some(at(1)));
     assert_eq!(low(vec![quota_low("other")]), None);

@@ -250,14 +250,14 @@ pub fn credential_unusable(place: &Place, credential: &str, reason: &str, detail
 }
 
 /// What a credential's account has left is not known. `reason` is a word of a bounded list.
-pub fn credential_quota_unknown(place: &Place, credential: &str, reason: &str, detail: &str, now: Timestamp) -> Event {
+pub fn quota_unknown(place: &Place, credential: &str, reason: &str, detail: &str, now: Timestamp) -> Event {
     let message = format!(
         "What the account of credential `{credential}` has left at Docker Hub is not known in scope `{}`: {detail}",
         place.scope
     );
     Event {
         credential: Some(credential.to_string()),
-        ..Event::new(Kind::CredentialQuotaUnknown, message, now).because(reason, detail).at_place(place)
+        ..Event::new(Kind::QuotaUnknown, message, now).because(reason, detail).at_place(place)
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn event(record: &Record, history: &History) -> Option<Event> {
         Fact::CredentialQuotaLow { credential, reason, detail } => {
             Some(credential_quota_low(credential, *reason, detail, at))
         }
-        Fact::CredentialQuotaRestored { credential } => Some(credential_quota_restored(credential, at)),
+        Fact::QuotaRestored { credential } => Some(quota_restored(credential, at)),
         Fact::Cleared { .. } => None,
     }
 }
@@ -350,9 +350,9 @@ fn credential_quota_low(credential: &str, reason: Low, detail: &str, at: Timesta
     Event { credential: Some(credential.to_string()), ..event }
 }
 
-fn credential_quota_restored(credential: &str, at: Timestamp) -> Event {
+fn quota_restored(credential: &str, at: Timestamp) -> Event {
     let message = format!("The Docker account of credential `{credential}` has enough pulls left again");
-    let event = Event::new(Kind::CredentialQuotaRestored, message, at);
+    let event = Event::new(Kind::QuotaRestored, message, at);
     Event { credential: Some(credential.to_string()), ..event }
 }
 

@@ -48,7 +48,7 @@ impl Columns {
             | Fact::Judged { .. }
             | Fact::CredentialRotated { .. }
             | Fact::CredentialQuotaLow { .. }
-            | Fact::CredentialQuotaRestored { .. }
+            | Fact::QuotaRestored { .. }
             | Fact::Cleared { .. } => None,
         };
         let build = match &record.fact {
@@ -105,7 +105,7 @@ fn kind(fact: &Fact) -> &'static str {
         Fact::PasswordResetAdvised { .. } => "password_reset_advised",
         Fact::CredentialRotated { .. } => "credential_rotated",
         Fact::CredentialQuotaLow { .. } => "credential_quota_low",
-        Fact::CredentialQuotaRestored { .. } => "credential_quota_restored",
+        Fact::QuotaRestored { .. } => "quota_restored",
         Fact::Cleared { .. } => "cleared",
     }
 }
