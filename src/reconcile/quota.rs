@@ -258,3 +258,22 @@ fn answer(said: Result<Allowance, HubError>) -> Answer {
         Err(error @ HubError::Strange { .. }) => not_understood(&error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::SignedDuration;
+
+    /// Docker Hub counts the address of those whose login it does not take for one: that is no account's remainder.
+    #[test]
+    fn only_what_is_said_of_the_account_is_an_answer() {
+        let window = Some(SignedDuration::from_hours(6));
+        let limited = |remaining, counted| Ok(Allowance::Limited { limit: 200, remaining, window, counted });
+        let known = answer(limited(Some(7), Counted::Account));
+        assert_eq!(known, Answer::Limited { limit: 200, remaining: 7, window });
+        for unclear in [limited(Some(200), Counted::Address), limited(None, Counted::Account)] {
+            let said = answer(unclear.clone());
+            assert!(matches!(said, Answer::Unknown(Unsaid::NotUnderstood, _)), "{unclear:?} is {said:?}");
+        }
+    }
+}

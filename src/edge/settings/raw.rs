@@ -91,7 +91,7 @@ pub struct RawDockerHub {
     pub probe: Option<bool>,
     /// Whether the daemon asks what an account has left before a remedy gives its login to another project, and holds the remedy if that is too little.
     pub quota_guard: Option<bool>,
-    /// How much of an account's limit has to be left for that.
+    /// How much of an account's limit has to be left for that; at least one pull for each project that has its login, up to half of the limit.
     pub quota_floor: Option<String>,
     /// Where Docker Hub gives tokens for a login.
     #[schemars(length(min = 1))]
