@@ -52,6 +52,8 @@ async fn main() -> std::io::Result<()> {
     println!("  export AWS_ENDPOINT_URL={}", simulator.endpoint());
     println!("  export AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=simulated AWS_SECRET_ACCESS_KEY=simulated");
     println!("  export AWS_EC2_METADATA_DISABLED=true");
+    let hub = simulator.hub_url();
+    println!("  export UNTHROTTLED_DOCKER_HUB__AUTH_URL={hub} UNTHROTTLED_DOCKER_HUB__REGISTRY_URL={hub}");
     println!("  aws codebuild list-builds");
     println!();
     println!("Ctrl-C ends it.");

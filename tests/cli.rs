@@ -420,7 +420,7 @@ mod iam_policy {
             on arn:aws:iam::111122223333:role/service-role/codebuild-*
 
         Allow CheckTheSecret
-          Sees whether the secret is there and has its keys; the value is read, checked and dropped.
+          Sees whether the secret is there and has its keys, and asks Docker Hub what its account has left, unless `docker_hub.quota_guard` is off; the value is read, used for that, and dropped.
             secretsmanager:DescribeSecret
             secretsmanager:GetSecretValue
             on arn:aws:secretsmanager:eu-central-1:111122223333:secret:dockerhub-??????

@@ -177,7 +177,7 @@ fn a_healthy_account() {
         ok      iam:DeleteRolePolicy: to take a grant back from a role
         ok      iam:PutRolePolicy: to let a service role read the secret
         ok      secretsmanager:DescribeSecret: to find the secret
-        ok      secretsmanager:GetSecretValue: to see whether the secret has its keys
+        ok      secretsmanager:GetSecretValue: to see whether the secret has its keys, and what its account has left
 
     30 ok, 0 FAILED, 0 skipped
     "#);

@@ -12,8 +12,9 @@ use jiff::SignedDuration;
 use records::{at, plan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use unthrottled::domain::history::{History, Record};
+use unthrottled::domain::history::{Fact, History, Record};
 use unthrottled::domain::policy::Remedy;
+use unthrottled::domain::quota::Low;
 use unthrottled::edge::event::{self, Event, Kind, Place, Tick};
 
 const LEDGER: &str = "0c7d1f0e-3f35-4f0e-9a55-5f0c6f7b1a11";
@@ -61,7 +62,13 @@ fn of_the_daemon() -> Vec<Event> {
             "there is no secret `dockerhub` in eu-central-1",
             at("10:15:00"),
         ),
-        event::credential_quota_low("dockerhub", "12 of 200 pulls are left", at("10:16:00")),
+        event::quota_unknown(
+            &place(),
+            "dockerhub",
+            "hub_unreached",
+            "auth.docker.io was not reached: no answer in time",
+            at("10:16:00"),
+        ),
         event::daemon_stopped(at("18:00:00")),
     ]
 }
@@ -69,10 +76,18 @@ fn of_the_daemon() -> Vec<Event> {
 /// The story, and what a person did after it.
 fn story() -> Vec<Record> {
     let mut records = records::story();
-    let fact = unthrottled::domain::history::Fact::CredentialRotated { credential: "dockerhub".to_string() };
-    let seq = records.len() as u64 + 1;
+    let credential = || "dockerhub".to_string();
+    let detail = "12 of 200 pulls in 6h are left for 3 projects, and more than 20 have to be".to_string();
+    let facts = [
+        ("15:00:00", Fact::CredentialRotated { credential: credential() }),
+        ("15:30:00", Fact::CredentialQuotaLow { credential: credential(), reason: Low::FewLeft, detail }),
+        ("16:30:00", Fact::QuotaRestored { credential: credential() }),
+    ];
     let scope = records[0].scope.clone();
-    records.push(Record { seq, at: at("15:00:00"), scope, fact });
+    for (time, fact) in facts {
+        let seq = records.len() as u64 + 1;
+        records.push(Record { seq, at: at(time), scope: scope.clone(), fact });
+    }
     records
 }
 

@@ -70,8 +70,9 @@ impl Stage {
             retry = "always"
             [policy.limits]
             max_share = "100%"
-            "#,
-            folder.path().join(ledger)
+            {}"#,
+            folder.path().join(ledger),
+            sim.hub_settings()
         );
         std::fs::write(folder.path().join("settings.toml"), settings).expect("a settings file");
         Stage { sim, folder, ledger }

@@ -44,8 +44,9 @@ impl Stage {
         let settings = format!(
             "[daemon]\nmode = \"apply\"\n[ledger]\npath = {:?}\n[credential.dockerhub]\nsecret = \"dockerhub\"\n[[policy]]\n\
              name = \"all\"\nprojects = [\"*\"]\nmode = \"apply\"\niac_owned = \"apply\"\nsettle = \"100ms\"\nretry = \"never\"\n\
-             [policy.limits]\nmax_share = \"100%\"\n",
-            folder.path().join("l.ledger")
+             [policy.limits]\nmax_share = \"100%\"\n{}",
+            folder.path().join("l.ledger"),
+            sim.hub_settings()
         );
         fs::write(folder.path().join("unthrottled.toml"), settings).expect("a settings file");
         Stage { sim, folder }

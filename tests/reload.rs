@@ -72,8 +72,9 @@ impl Stage {
             projects = ["*"]
             mode = "apply"
             settle = "100ms"
-            "#,
-            self.path("l.ledger")
+            {}"#,
+            self.path("l.ledger"),
+            self.sim.hub_settings()
         ));
     }
 

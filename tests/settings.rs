@@ -126,6 +126,8 @@ mod layers {
 
         [docker_hub]
         probe = true
+        quota_guard = true
+        quota_floor = "10%"
         auth_url = "https://auth.docker.io"
         registry_url = "https://registry-1.docker.io"
 
@@ -636,6 +638,22 @@ mod mistakes {
                 [daemon]
                 http_listen = "localhost"
             "#), @r#"unthrottled.toml:10: daemon.http_listen = "localhost": not an address and port; allowed: an IP address and a port, as in "127.0.0.1:8787" or "[::1]:8787""#);
+    }
+
+    #[test]
+    fn what_has_to_be_left() {
+        assert_snapshot!(problems_with(r#"
+                [docker_hub]
+                quota_guard = "on"
+                quota_floor = "20"
+            "#), @r#"
+        unthrottled.toml:10: docker_hub.quota_guard = "on": text does not belong here; allowed: true or false
+        unthrottled.toml:11: docker_hub.quota_floor = "20": not a percentage; allowed: a percentage above "0%" and up to "100%"
+        "#);
+        let hub = load(&format!("{LEAST}\n[docker_hub]\nquota_guard = false\nquota_floor = \"2.5%\"")).docker_hub;
+        assert!(hub.probe && !hub.quota_guard && (hub.quota_floor - 0.025).abs() < 1e-9, "{hub:?}");
+        let hub = load(LEAST).docker_hub;
+        assert!(hub.quota_guard && (hub.quota_floor - 0.1).abs() < 1e-9, "on by default: {hub:?}");
     }
 
     /// The login is sent there.

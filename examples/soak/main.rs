@@ -96,8 +96,8 @@ impl Account {
 async fn soak(args: &Args) -> anyhow::Result<ExitCode> {
     let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())?;
     let path = folder.path().join("soak.ledger");
-    let settings = settings(&path)?;
     let mut account = Account::start()?;
+    let settings = settings(&path, &account.endpoint)?;
     let endpoint = account.endpoint.clone();
     let connect = move |_: &_| Connection::to_loopback(endpoint.clone());
     let collector = Collector::default();
@@ -150,7 +150,7 @@ async fn soak(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(if verdict.grows() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn settings(ledger: &std::path::Path) -> anyhow::Result<Settings> {
+fn settings(ledger: &std::path::Path, endpoint: &str) -> anyhow::Result<Settings> {
     let text = format!(
         r#"
         [daemon]
@@ -167,6 +167,9 @@ fn settings(ledger: &std::path::Path) -> anyhow::Result<Settings> {
         max_open = 50
         max_per_hour = 100
         max_share = "100%"
+        [docker_hub]
+        auth_url = "{endpoint}/hub"
+        registry_url = "{endpoint}/hub"
         "#
     );
     Ok(Settings::load(&Sources::text(text))?)

@@ -302,6 +302,12 @@ pub fn told(fact: &Fact) -> Cell {
         Fact::CredentialRotated { credential } => {
             plain(format!("a new password was stored for credential {credential}"))
         }
+        Fact::CredentialQuotaLow { credential, detail, .. } => {
+            Cell::new(Tone::Warn, format!("the account of credential {credential} has few pulls left: {detail}"))
+        }
+        Fact::QuotaRestored { credential } => {
+            plain(format!("the account of credential {credential} has enough pulls left again"))
+        }
         Fact::Cleared { .. } => plain("cleared by a person: it may be remediated again".to_string()),
     }
 }

@@ -67,6 +67,8 @@ fn mark(fact: &Fact) -> Cell {
         Fact::Detected(_)
         | Fact::PasswordResetAdvised { .. }
         | Fact::CredentialRotated { .. }
+        | Fact::CredentialQuotaLow { .. }
+        | Fact::QuotaRestored { .. }
         | Fact::Cleared { .. } => Cell::new(Tone::Dim, "│"),
     }
 }

@@ -187,7 +187,11 @@ impl Course {
             Fact::Undecided { .. } => self.standing = Standing::Undecided,
             Fact::Judged { judgement, .. } => self.take_judgement(judgement),
             Fact::Remediation { entry, .. } => self.take_entry(entry, record.at),
-            Fact::PasswordResetAdvised { .. } | Fact::CredentialRotated { .. } | Fact::Cleared { .. } => (),
+            Fact::PasswordResetAdvised { .. }
+            | Fact::CredentialRotated { .. }
+            | Fact::CredentialQuotaLow { .. }
+            | Fact::QuotaRestored { .. }
+            | Fact::Cleared { .. } => (),
         }
     }
 

@@ -123,6 +123,8 @@ pub enum HoldReason {
     RoleUnproven,
     /// The secret can't be used.
     CredentialUnusable,
+    /// The credential's Docker account would be the next to be throttled.
+    CredentialQuotaLow,
     /// A deployment has set it back not long ago.
     SetBack,
 }

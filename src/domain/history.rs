@@ -12,6 +12,7 @@ use crate::domain::classify::{Diagnosis, UnknownReason};
 use crate::domain::decide::{Judgement, LeaveReason};
 use crate::domain::plan::RemediationId;
 use crate::domain::policy::Remedy;
+use crate::domain::quota::Low;
 use crate::domain::remediation::{BrokenHistory, Entry, Remediation, RollbackReason};
 use forget::Forgotten;
 use jiff::Timestamp;
@@ -56,6 +57,20 @@ pub enum Fact {
     },
     /// A person stored a new password for a credential.
     CredentialRotated {
+        /// The credential's name in the settings.
+        credential: String,
+    },
+    /// The Docker account of a credential would be the next to be throttled: remedies with it wait.
+    CredentialQuotaLow {
+        /// The credential's name in the settings.
+        credential: String,
+        /// In which way.
+        reason: Low,
+        /// The same in a sentence.
+        detail: String,
+    },
+    /// It has enough again.
+    QuotaRestored {
         /// The credential's name in the settings.
         credential: String,
     },
@@ -163,6 +178,8 @@ pub struct History {
     advised: BTreeSet<String>,
     /// Those of them that have not been rotated since.
     to_reset: BTreeSet<String>,
+    /// Credentials whose Docker account had too few pulls left when that was last answered, and since when.
+    quota_low: BTreeMap<String, Timestamp>,
     last: Option<Timestamp>,
 }
 
@@ -199,6 +216,12 @@ impl History {
             }
             Fact::CredentialRotated { credential } => {
                 self.to_reset.remove(credential);
+            }
+            Fact::CredentialQuotaLow { credential, .. } => {
+                self.quota_low.insert(credential.clone(), at);
+            }
+            Fact::QuotaRestored { credential } => {
+                self.quota_low.remove(credential);
             }
             Fact::Cleared { project } => {
                 self.cleared.insert(project.clone(), at);
@@ -338,6 +361,8 @@ impl Record {
             Fact::Remediation { .. }
             | Fact::PasswordResetAdvised { .. }
             | Fact::CredentialRotated { .. }
+            | Fact::CredentialQuotaLow { .. }
+            | Fact::QuotaRestored { .. }
             | Fact::Cleared { .. } => None,
         }
     }

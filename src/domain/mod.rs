@@ -4,7 +4,7 @@
 //! argument. Reading order: [`build`] (what is known), [`watch`] (what to read next), [`image`], [`detect`] and
 //! [`classify`] (what a failed build means), [`policy`] (what the operator allows), [`remedy`] and [`buildspec`]
 //! (what could be done), [`change`] and [`plan`] (what shall be done), [`patch`] (what the owner shall do),
-//! [`decide`] (whether), [`remediation`] (a plan in time), [`retry`]
+//! [`decide`] and [`quota`] (whether), [`remediation`] (a plan in time), [`retry`]
 //! (the failed build once more), [`verdict`] (what a later build proves), [`history`] (the ledger, folded), [`course`]
 //! (the ledger, by throttled build). Apart from that, [`permissions`] and [`iam_policy`] say what AWS must let the daemon do.
 
@@ -23,6 +23,7 @@ pub mod patch;
 pub mod permissions;
 pub mod plan;
 pub mod policy;
+pub mod quota;
 pub mod remediation;
 pub mod remedy;
 pub mod retry;

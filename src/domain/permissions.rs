@@ -130,7 +130,11 @@ const PROPOSE: [Needed; 3] = [
 
 const LOGIN: [Needed; 3] = [
     on(On::Secrets, "secretsmanager:DescribeSecret", "find the secret"),
-    on(On::Secrets, "secretsmanager:GetSecretValue", "see whether the secret has its keys"),
+    on(
+        On::Secrets,
+        "secretsmanager:GetSecretValue",
+        "see whether the secret has its keys, and what its account has left",
+    ),
     on(On::Keys, "kms:Decrypt", "see whether the secret has its keys"),
 ];
 

@@ -150,7 +150,7 @@ impl Secrets {
             Ok(secret) => secret,
             Err(problem) => return Ok(SecretCheck::Unusable(problem)),
         };
-        let value = match self.value(&secret.arn).await? {
+        let value = match self.value(secret.arn.as_str()).await? {
             Ok(value) => value,
             Err(problem) => return Ok(SecretCheck::Unusable(problem)),
         };
@@ -182,9 +182,9 @@ impl Secrets {
         Ok(Ok(Secret { arn: SecretArn::new(arn), key, auth_config }))
     }
 
-    async fn value(&self, arn: &SecretArn) -> Result<Result<SecretString, SecretProblem>, SecretsError> {
-        let answer = self.client.get_secret_value().secret_id(arn.as_str()).send().await;
-        match answer.map_err(|error| failed("GetSecretValue", arn.as_str(), &error)) {
+    async fn value(&self, secret: &str) -> Result<Result<SecretString, SecretProblem>, SecretsError> {
+        let answer = self.client.get_secret_value().secret_id(secret).send().await;
+        match answer.map_err(|error| failed("GetSecretValue", secret, &error)) {
             Ok(mut answer) => Ok(answer.secret_string.take().map(SecretString::from).ok_or(SecretProblem::NotJson)),
             Err(error) => SecretProblem::of_value(error).map(Err),
         }

@@ -19,7 +19,8 @@ impl Reconciler {
             scopes_watching_nothing: u64::from(seen == 0),
             scopes_incomplete: u64::from(!tick.is_whole()),
             oldest_unread: self.watch.oldest_unread(now),
-            credentials_unusable: self.known.unusable() as u64,
+            credentials_unusable: self.unusable() as u64,
+            ..self.quotas.coverage()
         }
     }
 
@@ -27,11 +28,11 @@ impl Reconciler {
     pub(super) fn matches(&self, project: &ProjectName) -> bool {
         self.rules.policies.iter().any(|policy| policy.matches_name(&self.scope, project))
     }
-}
 
-impl super::think::Known {
-    /// Credentials that could not be used when they were last read.
+    /// Credentials that could not be used when they were last needed, be it for the secret or for Docker Hub.
     fn unusable(&self) -> usize {
-        self.secrets.values().filter(|(_, check)| matches!(check, SecretCheck::Unusable(_))).count()
+        let of_secret = self.known.secrets.iter().filter(|(_, (_, check))| matches!(check, SecretCheck::Unusable(_)));
+        let names: BTreeSet<&str> = of_secret.map(|(name, _)| name.as_str()).chain(self.quotas.refused()).collect();
+        names.len()
     }
 }

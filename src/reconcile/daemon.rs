@@ -10,8 +10,10 @@ use crate::edge::ledger::lease::{self, Lease, LeaseError};
 use crate::edge::ledger::table::TableStore;
 use crate::edge::ledger::{Ledger, LedgerError, Store};
 use crate::edge::metrics::Metrics;
-use crate::edge::settings::{LedgerSettings, LedgerStore, MetricLines, ScopeSettings, Settings, Sources};
-use crate::reconcile::{Book, BookError, Memory, Reconciler, Rules, Tick, chain};
+use crate::edge::settings::{
+    DockerHubSettings, LedgerSettings, LedgerStore, MetricLines, ScopeSettings, Settings, Sources,
+};
+use crate::reconcile::{Book, BookError, Guard, Memory, Reconciler, Rules, Tick, chain};
 use jiff::{SignedDuration, Timestamp};
 use std::future::Future;
 use std::pin::pin;
@@ -383,5 +385,14 @@ fn rules(settings: &Settings) -> Rules {
         mode: settings.daemon.mode,
         lookback: settings.daemon.lookback,
         images: settings.images.clone(),
+        guard: guard(&settings.docker_hub),
     }
+}
+
+fn guard(hub: &DockerHubSettings) -> Option<Guard> {
+    (hub.probe && hub.quota_guard).then(|| Guard {
+        auth_url: hub.auth_url.clone(),
+        registry_url: hub.registry_url.clone(),
+        floor: hub.quota_floor,
+    })
 }

@@ -13,6 +13,7 @@ mod drift;
 mod failure;
 mod grant;
 mod look;
+mod quota;
 mod survey;
 mod think;
 
@@ -50,6 +51,19 @@ pub struct Rules {
     pub lookback: SignedDuration,
     /// What is known of images beforehand.
     pub images: Arc<KnownImages>,
+    /// How Docker Hub is asked what an account has left; none if it is not asked.
+    pub guard: Option<Guard>,
+}
+
+/// How Docker Hub is asked what an account has left before a remedy is carried out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Guard {
+    /// Where it gives tokens.
+    pub auth_url: String,
+    /// Where it serves images.
+    pub registry_url: String,
+    /// The share (0 to 1) of the limit that has to be left.
+    pub floor: f64,
 }
 
 /// One account and region, watched and mended.
@@ -76,6 +90,8 @@ pub struct Reconciler {
     missing: BTreeSet<ProjectName>,
     /// Reads that are good for a while.
     known: think::Known,
+    /// What Docker Hub said of the credentials.
+    quotas: quota::Quotas,
     /// What was said already and is not said again until it changes.
     said: BTreeSet<String>,
     /// Whether the list of builds was found not to be newest first.
@@ -149,6 +165,7 @@ impl Reconciler {
             looked_for_drift: None,
             missing: BTreeSet::new(),
             known: think::Known::default(),
+            quotas: quota::Quotas::default(),
             said: BTreeSet::new(),
             order: Order::NewestFirst,
             tick: Tick::default(),
@@ -161,6 +178,7 @@ impl Reconciler {
     pub fn set_rules(&mut self, rules: Rules) {
         self.rules = rules;
         self.known = think::Known::default();
+        self.quotas = quota::Quotas::default();
     }
 
     /// Looks once, thinks, and does what is to be done now.
@@ -202,6 +220,7 @@ impl Reconciler {
         self.decide_pending(book, now).await?;
         self.advance_all(book, clock).await?;
         self.look_at_kept_grants(book, clock).await?;
+        self.look_at_quotas(book, now).await?;
         self.advise_reset(book, now).await?;
         self.drop_verdicts(book, now);
         self.keep_watch(book).await?;

@@ -87,27 +87,45 @@ impl Reconciler {
                 // Not answered for: unknown, so nothing is concluded.
                 (None, _) => continue,
                 (Some(_), None) => decide::without_project(),
-                (Some(build), Some(project)) => match self.weigh(book, &pending.detected, &build, project, now).await {
-                    Ok(Weighed { decision: Decision::Remediate(plan), .. }) => {
-                        let fact = Fact::Remediation { id: plan.id.clone(), entry: Entry::Planned(plan) };
-                        self.record(book, fact, now).await?;
-                        continue;
-                    }
-                    Ok(Weighed { decision: Decision::Judge(judgement), .. }) => judgement,
-                    Err(failure) => {
-                        let what = format!("build {id} could not be decided about");
-                        self.incomplete(book, &what, &failure, now);
-                        let later = now.saturating_add(UNREADABLE).unwrap_or(Timestamp::MAX);
-                        if failure.kind == super::Kind::Denied {
-                            book.history_mut(&self.scope).defer(id, later);
+                (Some(build), Some(project)) => {
+                    match self.resolve(book, &pending.detected, &build, project, now).await? {
+                        Ok(Decision::Remediate(plan)) => {
+                            let fact = Fact::Remediation { id: plan.id.clone(), entry: Entry::Planned(plan) };
+                            self.record(book, fact, now).await?;
+                            continue;
                         }
-                        continue;
+                        Ok(Decision::Judge(judgement)) => judgement,
+                        Err(failure) => {
+                            let what = format!("build {id} could not be decided about");
+                            self.incomplete(book, &what, &failure, now);
+                            let later = now.saturating_add(UNREADABLE).unwrap_or(Timestamp::MAX);
+                            if failure.kind == super::Kind::Denied {
+                                book.history_mut(&self.scope).defer(id, later);
+                            }
+                            continue;
+                        }
                     }
-                },
+                }
             };
             self.judge(book, &pending, judgement, now).await?;
         }
         Ok(())
+    }
+
+    /// The decision about one throttled build. Docker Hub is asked last, as a plan that is held back needs no answer.
+    async fn resolve(
+        &mut self,
+        book: &mut Book,
+        detected: &Detected,
+        build: &Build,
+        project: &Project,
+        now: Timestamp,
+    ) -> Result<Result<Decision, Failure>, BookError> {
+        match self.weigh(book, detected, build, project, now).await {
+            Ok(Weighed { decision: Decision::Remediate(plan), .. }) => self.guard(book, plan, now).await,
+            Ok(Weighed { decision, .. }) => Ok(Ok(decision)),
+            Err(failure) => Ok(Err(failure)),
+        }
     }
 
     /// Records a judgement, unless it is the one that was recorded last.
@@ -140,7 +158,7 @@ impl Reconciler {
     }
 
     /// Records; a decision that another process overtook is made anew in the next tick.
-    async fn record(&mut self, book: &mut Book, fact: Fact, now: Timestamp) -> Result<(), BookError> {
+    pub(super) async fn record(&mut self, book: &mut Book, fact: Fact, now: Timestamp) -> Result<(), BookError> {
         match book.record(&self.scope, fact, now).await {
             Err(BookError::Overtaken) => {
                 self.tick.wake_at(now);
@@ -250,7 +268,13 @@ impl Reconciler {
         Ok(check)
     }
 
-    fn say_unusable(&mut self, book: &Book, credential: &Credential, problem: &SecretProblem, now: Timestamp) {
+    pub(super) fn say_unusable(
+        &mut self,
+        book: &Book,
+        credential: &Credential,
+        problem: &SecretProblem,
+        now: Timestamp,
+    ) {
         if self.said.insert(format!("credential {}: {}", credential.name, problem.word())) {
             let detail = format!("secret `{}` of credential `{}`: {problem}", credential.secret, credential.name);
             event::emit(&event::credential_unusable(

@@ -61,7 +61,8 @@ impl<'r> Chaos<'r> {
         cast::build(&sim, &mut rng, run.scenario);
         let folder = folder()?;
         let ledger = folder.path().join("simulated.ledger");
-        let mut settings = Settings::load(&Sources::text(format!("{SETTINGS}\n[ledger]\npath = {ledger:?}\n")))?;
+        let places = format!("[ledger]\npath = {ledger:?}\n{}", sim.hub_settings());
+        let mut settings = Settings::load(&Sources::text(format!("{SETTINGS}\n{places}")))?;
         if run.mistake == Some(Mistake::NoSettling) {
             settings.policies.iter_mut().for_each(|policy| policy.settle = SignedDuration::ZERO);
         }

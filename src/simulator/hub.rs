@@ -82,6 +82,11 @@ impl Hub {
         }
     }
 
+    /// So many pulls are counted now.
+    pub(super) fn count(&mut self, puller: Puller, pulls: u32, now: Timestamp) {
+        self.pulls.entry(puller).or_default().extend(std::iter::repeat_n(now, pulls as usize));
+    }
+
     pub(super) fn forget_pulls(&mut self) {
         self.pulls.clear();
     }

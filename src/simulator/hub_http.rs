@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::fault::{Fate, Fault};
 use super::hub::Puller;
 use super::line::Line;
-use super::server::{Call, Shared, World};
+use super::server::{Call, Shared, World, wait_for_release};
 
 /// Where Docker Hub is below the account's own address.
 pub(super) const PATH: &str = "/hub";
@@ -86,7 +86,11 @@ async fn serve(
     };
     let fault = match fate {
         Fate::Served(fault) => fault,
-        Fate::Held(_) => Some(Fault::DropBefore),
+        // It changes nothing, so that the two moments are one.
+        Fate::Held(_) => {
+            wait_for_release(shared).await;
+            Some(Fault::DropBefore)
+        }
     };
     match fault {
         None => (),

@@ -150,6 +150,13 @@ impl Simulator {
         format!("{}{}", self.endpoint, hub_http::PATH)
     }
 
+    /// The settings that have its Docker Hub asked, and no other.
+    #[must_use]
+    pub fn hub_settings(&self) -> String {
+        let url = self.hub_url();
+        format!("[docker_hub]\nauth_url = \"{url}\"\nregistry_url = \"{url}\"\n")
+    }
+
     /// A secret's current text.
     #[must_use]
     pub fn secret_text(&self, name: &str) -> Option<String> {

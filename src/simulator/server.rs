@@ -135,7 +135,7 @@ async fn serve(
     response(incoming.answer(&answer, &id), &id)
 }
 
-async fn wait_for_release(shared: &Shared) {
+pub(super) async fn wait_for_release(shared: &Shared) {
     shared.held.send_replace(true);
     let mut held = shared.held.subscribe();
     let _ = held.wait_for(|held| !held).await;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::account::{Account, History, Key, Role, ScriptedCommand, Secret};
-use super::hub::HubWording;
+use super::hub::{HubWording, Puller};
 use super::project_edit::ProjectEdit;
 
 /// A policy document: JSON, or text exactly as somebody else wrote it.
@@ -159,6 +159,13 @@ impl HubEdit<'_> {
     /// So many pulls in six hours for the account just named.
     pub fn limit(self, pulls: u32) -> Self {
         self.account.hub.limit_account(&self.user, pulls);
+        self
+    }
+
+    /// So many pulls now by others who use the account just named.
+    pub fn pulled(self, pulls: u32) -> Self {
+        let now = self.account.now;
+        self.account.hub.count(Puller::Account(self.user.clone()), pulls, now);
         self
     }
 

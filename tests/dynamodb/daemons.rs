@@ -68,8 +68,9 @@ impl Setting {
             max_open = {PROJECTS}
             max_per_hour = 1000
             max_share = "100%"
-            "#,
-            table.table
+            {}"#,
+            table.table,
+            sim.hub_settings()
         );
         std::fs::write(folder.path().join("settings.toml"), settings).expect("a settings file");
         Setting { sim, table, dynamodb: url(), folder }

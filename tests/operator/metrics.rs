@@ -167,7 +167,7 @@ fn reference() -> String {
         since the last line.\nAn event that is told twice after a kill counts twice; what was counted since the last line is lost with a kill, and told at a \
         stop. Gauges are as of the last tick, but for \
         `SinceWholeTickSeconds`, which counts on;\nbefore the first tick, as while another daemon holds the lease, there are \
-        none. No dimension holds the name of a project, a scope or a build.\n\n\
+        none. No dimension holds the name of a project, a scope or a build; `credential` is a name of the settings.\n\n\
         Calls are those of CodeBuild, CloudWatch Logs, IAM, Secrets Manager and STS, each attempt for itself; those of \
         DynamoDB and those by which\nthe SDK gets its credentials are not counted. `status` is `ok`, `throttled`, `denied`, \
         `gone`, `rejected`, `failed` (another answer),\n`unreached` (no answer) or `unsent` (no credentials, or a role that \

@@ -45,7 +45,11 @@ async fn a_running_daemon_tells_the_same_over_http_and_among_its_events() {
     let file = |name: &str| folder.path().join(name);
     let settings =
         SETTINGS.replace("[daemon]", &format!("[daemon]\nmetrics = \"emf\"\nhttp_listen = \"127.0.0.1:{port}\""));
-    fs::write(file("unthrottled.toml"), format!("{settings}\n[ledger]\npath = {:?}\n", file("ledger"))).unwrap();
+    fs::write(
+        file("unthrottled.toml"),
+        format!("{settings}\n[ledger]\npath = {:?}\n{}", file("ledger"), sim.hub_settings()),
+    )
+    .unwrap();
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("unthrottled"));
     command.args(["run", "--log-format", "json", "--log-level", "error"]).current_dir(folder.path());
     command.env("AWS_ENDPOINT_URL", sim.endpoint()).env("AWS_REGION", "us-east-1");

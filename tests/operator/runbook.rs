@@ -4,6 +4,7 @@ use super::{monitoring, read};
 use std::collections::{BTreeMap, BTreeSet};
 use unthrottled::domain::classify::UnknownReason;
 use unthrottled::domain::decide::{HoldReason, LeaveReason};
+use unthrottled::domain::quota::{Low, Unsaid};
 use unthrottled::domain::remediation::{EscalationReason, RollbackReason};
 use unthrottled::edge::event::Kind;
 
@@ -68,7 +69,9 @@ fn every_reason_has_a_section() {
     // Those of a read or a write that failed, and of a secret, which are words and no schema.
     reasons.extend(in_source("src/reconcile/failure.rs"));
     reasons.extend(in_source("src/edge/secrets.rs"));
-    reasons.extend(["list_order", "not_as_expected"].map(str::to_string));
+    reasons.extend([Low::FewLeft, Low::HubThrottled].map(|low| low.word().to_string()));
+    reasons.extend([Unsaid::Unreached, Unsaid::NotUnderstood].map(|unsaid| unsaid.word().to_string()));
+    reasons.extend(["list_order", "login_refused", "not_as_expected"].map(str::to_string));
     assert_eq!(titles("Reasons"), reasons);
 }
 

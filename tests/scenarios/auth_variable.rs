@@ -197,7 +197,7 @@ async fn a_docker_that_does_not_read_the_variable_disproves_it() {
 
 #[tokio::test]
 async fn a_login_that_docker_hub_does_not_know_is_taken_back() {
-    let world = world();
+    let world = world().unguarded();
     world.sim.account(|account| {
         account.hub().account("acme", "changed");
     });

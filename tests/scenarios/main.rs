@@ -14,6 +14,7 @@ mod kinds;
 mod left_alone;
 mod long_ago;
 mod mirror;
+mod quota;
 mod shared;
 mod taken_back;
 mod unknowns;

@@ -81,7 +81,7 @@ async fn what_a_build_disproved_is_not_tried_again() {
 
 #[tokio::test]
 async fn a_login_that_docker_hub_refuses_is_taken_back() {
-    let world = World::new().policy("retry = \"always\"");
+    let world = World::new().unguarded().policy("retry = \"always\"");
     world.docker_project("api");
     world.sim.account(|account| {
         account.secret("dockerhub").login("acme", "not-the-password");
@@ -104,7 +104,7 @@ async fn a_login_that_docker_hub_refuses_is_taken_back() {
 
 #[tokio::test]
 async fn a_credential_that_docker_hub_refuses_for_a_build_image_is_taken_back() {
-    let world = World::new();
+    let world = World::new().unguarded();
     world.image_project("web", "node:22");
     world.sim.account(|account| {
         account.secret("dockerhub").login("acme", "not-the-password");
@@ -128,7 +128,7 @@ async fn a_credential_that_docker_hub_refuses_for_a_build_image_is_taken_back() 
 /// The Docker account has a limit of its own: the cure changes nothing, and is taken back or kept as the policy says.
 #[tokio::test]
 async fn a_remedy_that_does_not_help_is_taken_back() {
-    let world = World::new();
+    let world = World::new().unguarded();
     world.image_project("web", "node:22");
     world.sim.account(|account| {
         account.hub().account("acme", "hub-pw").limit(0);
@@ -153,7 +153,7 @@ async fn a_remedy_that_does_not_help_is_taken_back() {
 
 #[tokio::test]
 async fn a_remedy_that_does_not_help_is_kept_where_the_policy_keeps_it() {
-    let world = World::new().policy("on_ineffective = \"keep\"");
+    let world = World::new().unguarded().policy("on_ineffective = \"keep\"");
     world.image_project("web", "node:22");
     world.sim.account(|account| {
         account.hub().account("acme", "hub-pw").limit(0);

@@ -111,7 +111,7 @@ async fn a_grant_slower_than_its_time_to_settle_is_taken_back() {
 #[tokio::test]
 async fn a_credential_that_can_not_be_taken_away_is_left_to_a_person_with_its_grant() {
     let unknowns = Unknowns { omitted_credential: OmittedCredential::Kept, ..Unknowns::default() };
-    let world = world(unknowns);
+    let world = world(unknowns).unguarded();
     world.sim.account(|account| {
         account.hub().account("acme", "hub-pw").limit(0);
     });

@@ -139,8 +139,9 @@ impl Loop {
             max_open = 1000
             max_per_hour = 10000
             max_share = "100%"
-            "#,
-            kept.settings
+            {}"#,
+            kept.settings,
+            sim.hub_settings()
         );
         std::fs::write(folder.path().join("settings.toml"), settings).expect("a settings file");
         Loop { sim, kept, folder, projects: Vec::new(), throttled: Vec::new(), writes: Vec::new(), lives: 0 }

@@ -88,6 +88,11 @@ impl World {
         self
     }
 
+    /// Docker Hub is not asked before a remedy: what it would have said shows in the builds.
+    pub fn unguarded(self) -> World {
+        self.set("[daemon]", "[docker_hub]\nquota_guard = false\n[daemon]")
+    }
+
     /// Adds lines to the one policy.
     pub fn policy(self, lines: &str) -> World {
         self.set("projects = [\"*\"]\n", &format!("projects = [\"*\"]\n{lines}\n"))
@@ -100,7 +105,8 @@ impl World {
 
     /// The parsed settings.
     pub fn parsed(&self) -> Settings {
-        let text = format!("{}\n[ledger]\npath = {:?}\n", self.settings, self.ledger());
+        let hub = if self.settings.contains("[docker_hub]") { String::new() } else { self.sim.hub_settings() };
+        let text = format!("{}\n[ledger]\npath = {:?}\n{hub}", self.settings, self.ledger());
         Settings::load(&Sources::text(&text)).unwrap_or_else(|error| panic!("{error}"))
     }
 
@@ -235,13 +241,18 @@ impl World {
         book.record(&scope, fact, self.sim.now()).await.expect("an entry");
     }
 
-    /// How often each operation was called since the calls were forgotten.
+    /// How often each operation of AWS was called since the calls were forgotten.
     pub fn calls(&self) -> BTreeMap<String, usize> {
         let mut calls = BTreeMap::new();
-        for call in self.sim.calls() {
+        for call in self.sim.calls().into_iter().filter(|call| call.service != "hub") {
             *calls.entry(call.operation).or_insert(0) += 1;
         }
         calls
+    }
+
+    /// How often Docker Hub was asked since the calls were forgotten.
+    pub fn hub_calls(&self) -> usize {
+        self.sim.calls().iter().filter(|call| call.operation == "HubToken").count()
     }
 
     /// What was written since the calls were forgotten, as `UpdateProject web`.

@@ -48,7 +48,8 @@ pub async fn run(_args: Args, frame: &Frame) -> anyhow::Result<ExitCode> {
     let before = simulator.snapshot();
 
     let place = Place::new()?;
-    let text = format!("{}\n[ledger]\npath = {:?}\n", account::SETTINGS, place.0.join("demo.ledger"));
+    let places = format!("[ledger]\npath = {:?}\n{}", place.0.join("demo.ledger"), simulator.hub_settings());
+    let text = format!("{}\n{places}", account::SETTINGS);
     let settings = Settings::load(&Sources::text(&text))?;
     let endpoint = simulator.endpoint().to_string();
     let connect = move |_: &_| Connection::to_loopback(endpoint.clone());

@@ -16,6 +16,7 @@ impl HoldReason {
             HoldReason::ProjectBusy => "project_busy",
             HoldReason::RoleUnproven => "role_unproven",
             HoldReason::CredentialUnusable => "credential_unusable",
+            HoldReason::CredentialQuotaLow => "credential_quota_low",
             HoldReason::SetBack => "set_back",
         }
     }

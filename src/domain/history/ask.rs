@@ -7,6 +7,7 @@ use crate::domain::plan::RemediationId;
 use crate::domain::policy::Remedy;
 use crate::domain::remediation::{Kept, Outcome, Remediation, Stage};
 use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
 
 impl History {
     /// What a throttled build was diagnosed as, if it waits or was judged last.
@@ -201,6 +202,20 @@ impl History {
     /// The credentials whose password people were told to reset, and have not rotated since.
     pub fn passwords_to_reset(&self) -> impl Iterator<Item = &str> {
         self.to_reset.iter().map(String::as_str)
+    }
+
+    /// Since when the Docker account of a credential has too few pulls left, if it has.
+    pub fn quota_low(&self, credential: &str) -> Option<Timestamp> {
+        self.quota_low.get(credential).copied()
+    }
+
+    /// The projects that pull with a credential through us, or are about to.
+    pub fn projects_with(&self, credential: &str) -> BTreeSet<&ProjectName> {
+        let live = |id: &RemediationId, r: &Remediation| {
+            matches!(r.stage(), Stage::Planned | Stage::Applied) || self.is_in_place(id, r)
+        };
+        let uses = |r: &Remediation| r.plan().secret.is_some() && r.plan().credential == credential;
+        self.remediations.iter().filter(|(id, r)| uses(r) && live(id, r)).map(|(_, r)| &r.plan().project).collect()
     }
 
     /// Whether people were ever told to reset the credential's password: they are told once.

@@ -9,6 +9,7 @@ use crate::domain::detect::{Evidence, Place};
 use crate::domain::patch::Owner;
 use crate::domain::plan::Plan;
 use crate::domain::policy::Mode;
+use crate::domain::quota::Low;
 use crate::domain::remediation::{Direction, EscalationReason, GrantUse, Outcome, Seen, Stage, Step};
 use crate::domain::remedy::{Material, grant};
 use crate::domain::testing::*;
@@ -88,7 +89,14 @@ fn every_fact() -> Vec<Fact> {
         of_remediation("kit:5", Entry::RolledBack),
         of_remediation("kit:5", Entry::GrantUnneeded),
         of_remediation("kit:5", Entry::GrantLeft { detail: "it was changed by someone else".to_string() }),
+        quota_low("dockerhub"),
+        Fact::QuotaRestored { credential: "dockerhub".to_string() },
     ]
+}
+
+fn quota_low(credential: &str) -> Fact {
+    let detail = "12 of 200 pulls in 6h are left for 3 projects, and more than 20 have to be".to_string();
+    Fact::CredentialQuotaLow { credential: credential.to_string(), reason: Low::FewLeft, detail }
 }
 
 /// A kind of fact or entry, counted. A new one does not compile before it has its line in the ledger above.
@@ -103,6 +111,8 @@ fn kind(fact: &Fact) -> usize {
         Fact::PasswordResetAdvised { .. } => 6,
         Fact::Cleared { .. } => 7,
         Fact::CredentialRotated { .. } => 19,
+        Fact::CredentialQuotaLow { .. } => 29,
+        Fact::QuotaRestored { .. } => 30,
         Fact::Remediation { entry, .. } => match entry {
             Entry::Planned(_) => 8,
             Entry::InPlace { .. } => 9,
@@ -133,7 +143,7 @@ fn a_ledger_of_the_first_version_loads_and_means_the_same() {
     let loaded: Vec<Record> = LEDGER.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(loaded, records(every_fact()));
     let kinds: BTreeSet<usize> = loaded.iter().map(|record| kind(&record.fact)).collect();
-    assert_eq!(kinds, (0..29).collect::<BTreeSet<usize>>());
+    assert_eq!(kinds, (0..31).collect::<BTreeSet<usize>>());
     // And is written as it was.
     for (line, record) in LEDGER.lines().zip(&loaded) {
         assert_eq!(serde_json::to_string(record).unwrap(), line);
@@ -525,6 +535,35 @@ fn a_rotation_ends_the_advice_and_it_does_not_come_again() {
     assert_eq!(left(vec![advised.clone()]), ["dockerhub"]);
     assert_eq!(left(vec![advised.clone(), rotated("other")]), ["dockerhub"]);
     assert_eq!(left(vec![advised, rotated("dockerhub")]), [] as [&str; 0]);
+}
+
+#[test]
+fn an_account_is_low_from_one_crossing_to_the_next() {
+    let restored = |name: &str| Fact::QuotaRestored { credential: name.to_string() };
+    let low = |facts: Vec<Fact>| History::replay(&records(facts)).unwrap().quota_low("dockerhub");
+    assert_eq!(low(vec![quota_low("dockerhub")]), Some(at(1)));
+    assert_eq!(low(vec![quota_low("other")]), None);
+    assert_eq!(low(vec![quota_low("dockerhub"), restored("other")]), Some(at(1)));
+    assert_eq!(low(vec![quota_low("dockerhub"), restored("dockerhub")]), None);
+}
+
+#[test]
+fn projects_with_a_credential_are_those_that_have_it_and_are_about_to() {
+    let with = |facts: Vec<Fact>| {
+        let history = History::replay(&records(facts)).unwrap();
+        let projects = history.projects_with("dockerhub");
+        projects.into_iter().map(ToString::to_string).collect::<Vec<String>>()
+    };
+    let planned = |build: &str| of_remediation(build, Entry::Planned(Box::new(plan(build))));
+    let mirrored = of_remediation("lib:1", Entry::Planned(Box::new(Plan { secret: None, ..plan("lib:1") })));
+    let other = Plan { credential: "other".to_string(), ..plan("kit:1") };
+    let other = of_remediation("kit:1", Entry::Planned(Box::new(other)));
+    assert_eq!(with(vec![planned("web:1"), planned("api:1"), mirrored, other]), ["api", "web"]);
+    let mut facts = every_fact();
+    facts.truncate(15);
+    assert_eq!(with(facts.clone()), ["web"], "proven and in place");
+    facts.push(of_remediation("web:41", rollback(RollbackReason::Operator)));
+    assert_eq!(with(facts), [] as [&str; 0], "being taken back");
 }
 
 #[test]

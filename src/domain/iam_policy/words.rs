@@ -47,7 +47,10 @@ pub(super) fn of(on: On, bounds: &Bounds, widened: &[String]) -> String {
             "Grants service roles the secret by one inline policy each, and takes it back. IAM can't say which policy: \
              whoever may do this can give these roles anything, so they are named as narrowly as they can be."
         }
-        On::Secrets => "Sees whether the secret is there and has its keys; the value is read, checked and dropped.",
+        On::Secrets => {
+            "Sees whether the secret is there and has its keys, and asks Docker Hub what its account has left, unless \
+             `docker_hub.quota_guard` is off; the value is read, used for that, and dropped."
+        }
         On::Keys => "Lets Secrets Manager decrypt these secrets, and nothing else, with the customer's key.",
         On::Table => "Keeps the ledger and its lease. The table is made beforehand, and no entry is ever deleted.",
         On::Members => "Takes on the roles of the scopes that have one of their own.",

@@ -94,7 +94,9 @@ kinds! {
     Info BuildRetried "The throttled build was started again.";
     Warn RetryRefused "The throttled build could not be started again; the next build of the project has to prove the remedy.";
     Error CredentialUnusable "The Docker Hub secret can't be used, so nothing was changed.";
-    Warn CredentialQuotaLow "The Docker account has few pulls left.";
+    Warn CredentialQuotaLow "The Docker account would be the next to be throttled: remedies with its credential wait. Told once, when it begins; `reason` says in which way.";
+    Info QuotaRestored "The Docker account has enough pulls left again: what waited for that goes on.";
+    Warn QuotaUnknown "Docker Hub did not say what the Docker account has left: remedies go on without knowing. Told once, when it begins.";
     Warn PasswordResetAdvised "A login was put into a buildspec and may have recorded the credential in build logs.";
     Info CredentialRotated "A person stored a new password for a credential.";
     Warn ScanIncomplete "Part of a scope could not be read; it is never taken for healthy.";

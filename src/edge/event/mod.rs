@@ -249,13 +249,15 @@ pub fn credential_unusable(place: &Place, credential: &str, reason: &str, detail
     }
 }
 
-/// A credential's account has few pulls left.
-pub fn credential_quota_low(credential: &str, detail: &str, now: Timestamp) -> Event {
-    let message = format!("Credential `{credential}` has few pulls left: {detail}");
+/// What a credential's account has left is not known. `reason` is a word of a bounded list.
+pub fn quota_unknown(place: &Place, credential: &str, reason: &str, detail: &str, now: Timestamp) -> Event {
+    let message = format!(
+        "What the account of credential `{credential}` has left at Docker Hub is not known in scope `{}`: {detail}",
+        place.scope
+    );
     Event {
         credential: Some(credential.to_string()),
-        detail: Some(detail.to_string()),
-        ..Event::new(Kind::CredentialQuotaLow, message, now)
+        ..Event::new(Kind::QuotaUnknown, message, now).because(reason, detail).at_place(place)
     }
 }
 

@@ -8,6 +8,7 @@ use crate::domain::history::{Detected, Fact, History, Record};
 use crate::domain::patch::{self, Form, Owner, Patch, Sheet};
 use crate::domain::plan::{Plan, RemediationId};
 use crate::domain::policy::{Mode, Remedy};
+use crate::domain::quota::Low;
 use crate::domain::remediation::{Entry, EscalationReason, Remediation, RollbackReason};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -22,6 +23,10 @@ pub(super) fn event(record: &Record, history: &History) -> Option<Event> {
         Fact::Remediation { id, entry } => entered(history.remediation(id)?, entry, history, at),
         Fact::PasswordResetAdvised { credential, id } => Some(password_reset_advised(credential, id, history, at)),
         Fact::CredentialRotated { credential } => Some(credential_rotated(credential, at)),
+        Fact::CredentialQuotaLow { credential, reason, detail } => {
+            Some(credential_quota_low(credential, *reason, detail, at))
+        }
+        Fact::QuotaRestored { credential } => Some(quota_restored(credential, at)),
         Fact::Cleared { .. } => None,
     }
 }
@@ -336,6 +341,19 @@ fn credential_rotated(credential: &str, at: Timestamp) -> Event {
         format!("A new password was stored for credential `{credential}`; builds use it from their next start");
     let event = Event::new(Kind::CredentialRotated, message, at);
     Event { credential: Some(credential.to_string()), by: Some("operator".to_string()), ..event }
+}
+
+fn credential_quota_low(credential: &str, reason: Low, detail: &str, at: Timestamp) -> Event {
+    let message =
+        format!("The Docker account of credential `{credential}` would be the next to be throttled: {detail}");
+    let event = Event::new(Kind::CredentialQuotaLow, message, at).because(reason.word(), detail);
+    Event { credential: Some(credential.to_string()), ..event }
+}
+
+fn quota_restored(credential: &str, at: Timestamp) -> Event {
+    let message = format!("The Docker account of credential `{credential}` has enough pulls left again");
+    let event = Event::new(Kind::QuotaRestored, message, at);
+    Event { credential: Some(credential.to_string()), ..event }
 }
 
 fn of_build(build: &BuildId, event: Event) -> Event {

@@ -47,6 +47,8 @@ impl Columns {
             | Fact::Undecided { .. }
             | Fact::Judged { .. }
             | Fact::CredentialRotated { .. }
+            | Fact::CredentialQuotaLow { .. }
+            | Fact::QuotaRestored { .. }
             | Fact::Cleared { .. } => None,
         };
         let build = match &record.fact {
@@ -102,6 +104,8 @@ fn kind(fact: &Fact) -> &'static str {
         Fact::Remediation { entry, .. } => entry.word(),
         Fact::PasswordResetAdvised { .. } => "password_reset_advised",
         Fact::CredentialRotated { .. } => "credential_rotated",
+        Fact::CredentialQuotaLow { .. } => "credential_quota_low",
+        Fact::QuotaRestored { .. } => "quota_restored",
         Fact::Cleared { .. } => "cleared",
     }
 }

@@ -16,16 +16,21 @@ const MOST_VALUES: usize = 100;
 
 /// What happened since the last time, as lines; it is told from now on.
 pub(super) fn take(held: &mut Held, now: Timestamp) -> Vec<String> {
-    let mut plain: Vec<(Metric, Value)> =
-        held.gauges(now).into_iter().map(|(metric, value)| (metric, json!(value))).collect();
+    let mut plain: Vec<(Metric, Value)> = Vec::new();
     // By metric, so that each value stands beside its own labels alone.
-    let mut labelled: BTreeMap<(Metric, Vec<String>), u64> = BTreeMap::new();
+    let mut labelled: BTreeMap<(Metric, Vec<String>), Value> = BTreeMap::new();
+    for ((metric, labels), value) in held.gauges(now) {
+        match labels.as_slice() {
+            [] => plain.push((metric, json!(value))),
+            _ => _ = labelled.insert((metric, labels), json!(value)),
+        }
+    }
     for ((metric, labels), counter) in &mut held.counters {
         let since = counter.total - counter.told;
         counter.told = counter.total;
         match labels.as_slice() {
             [] => plain.push((*metric, json!(since))),
-            _ if since > 0 => _ = labelled.insert((*metric, labels.clone()), since),
+            _ if since > 0 => _ = labelled.insert((*metric, labels.clone()), json!(since)),
             _ => (),
         }
     }
@@ -42,7 +47,7 @@ pub(super) fn take(held: &mut Held, now: Timestamp) -> Vec<String> {
     if !plain.is_empty() {
         lines.insert(0, line(now, &plain, &[]));
     }
-    lines.extend(labelled.iter().map(|((metric, labels), since)| line(now, &[(*metric, json!(since))], labels)));
+    lines.extend(labelled.into_iter().map(|((metric, labels), value)| line(now, &[(metric, value)], &labels)));
     lines
 }
 
@@ -58,7 +63,7 @@ fn line(now: Timestamp, metrics: &[(Metric, Value)], labels: &[String]) -> Strin
         root.insert(name.to_string(), json!(value));
     }
     for (metric, value) in metrics {
-        debug_assert!(labels.is_empty() || metric.kind() == Kind::Counter, "only counters have labels");
+        debug_assert!(labels.is_empty() || metric.kind() != Kind::Distribution, "a length of time has no labels");
         root.insert(metric.name().to_string(), value.clone());
     }
     Value::Object(root).to_string()

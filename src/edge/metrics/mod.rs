@@ -34,7 +34,7 @@ pub struct Metrics {
 }
 
 /// What the scopes looked like in one tick, added up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
     /// Projects under some policy among the newest builds.
     pub projects_seen: u64,
@@ -48,6 +48,21 @@ pub struct Coverage {
     pub oldest_unread: SignedDuration,
     /// Credentials that could not be used when they were last read.
     pub credentials_unusable: u64,
+    /// Credentials whose account had too few pulls left when that was last answered.
+    pub credentials_quota_low: u64,
+    /// Credentials of which it is not known what their account has left.
+    pub credentials_quota_unknown: u64,
+    /// What the accounts of credentials had left, by the credential's name, where it is known and limited.
+    pub pulls: BTreeMap<String, Pulls>,
+}
+
+/// What an account had left. Ordered: less left is less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pulls {
+    /// So many pulls.
+    pub remaining: u64,
+    /// Of so many.
+    pub limit: u64,
 }
 
 impl Coverage {
@@ -59,6 +74,12 @@ impl Coverage {
         self.scopes_incomplete += other.scopes_incomplete;
         self.oldest_unread = self.oldest_unread.max(other.oldest_unread);
         self.credentials_unusable += other.credentials_unusable;
+        self.credentials_quota_low += other.credentials_quota_low;
+        self.credentials_quota_unknown += other.credentials_quota_unknown;
+        for (credential, pulls) in other.pulls {
+            // One name is a secret in each scope, of one account or of several: the worst is told.
+            self.pulls.entry(credential).and_modify(|least| *least = pulls.min(*least)).or_insert(pulls);
+        }
     }
 }
 
@@ -66,7 +87,7 @@ impl Coverage {
 #[derive(Debug, Default)]
 struct Held {
     counters: BTreeMap<(Metric, Vec<String>), Counter>,
-    gauges: BTreeMap<Metric, f64>,
+    gauges: BTreeMap<(Metric, Vec<String>), f64>,
     distributions: BTreeMap<Metric, Distribution>,
     /// When the last whole tick ended, or the first tick began.
     whole: Option<Timestamp>,
@@ -114,7 +135,10 @@ impl Metrics {
             held.set(Metric::ScopesWatchingNothing, coverage.scopes_watching_nothing);
             held.set(Metric::ScopesIncomplete, coverage.scopes_incomplete);
             held.set(Metric::CredentialsUnusable, coverage.credentials_unusable);
-            held.gauges.insert(Metric::OldestUnreadBuildSeconds, seconds(coverage.oldest_unread));
+            held.set(Metric::CredentialsQuotaLow, coverage.credentials_quota_low);
+            held.set(Metric::CredentialsQuotaUnknown, coverage.credentials_quota_unknown);
+            held.set_pulls(&coverage.pulls);
+            held.gauges.insert((Metric::OldestUnreadBuildSeconds, Vec::new()), seconds(coverage.oldest_unread));
             held.tick_ended(coverage.scopes_incomplete == 0, began, ended);
         });
     }
@@ -158,7 +182,18 @@ impl Held {
 
     fn set(&mut self, metric: Metric, value: u64) {
         // Far below 2^53: exact.
-        self.gauges.insert(metric, value as f64);
+        self.gauges.insert((metric, Vec::new()), value as f64);
+    }
+
+    /// What is not known any more has no value: the last one would pass for it.
+    fn set_pulls(&mut self, pulls: &BTreeMap<String, Pulls>) {
+        self.gauges.retain(|(_, labels), _| labels.is_empty());
+        for (credential, Pulls { remaining, limit }) in pulls {
+            let values = [(Metric::CredentialPullsRemaining, *remaining), (Metric::CredentialPullsLimit, *limit)];
+            for (metric, value) in values {
+                self.gauges.insert((metric, vec![credential.clone()]), value as f64);
+            }
+        }
     }
 
     fn observe(&mut self, metric: Metric, length: SignedDuration) {
@@ -172,10 +207,10 @@ impl Held {
     }
 
     /// The gauges, that which counts on between ticks included.
-    fn gauges(&self, now: Timestamp) -> BTreeMap<Metric, f64> {
+    fn gauges(&self, now: Timestamp) -> BTreeMap<(Metric, Vec<String>), f64> {
         let mut gauges = self.gauges.clone();
         if let Some(whole) = self.whole {
-            gauges.insert(Metric::SinceWholeTickSeconds, seconds(now.duration_since(whole)));
+            gauges.insert((Metric::SinceWholeTickSeconds, Vec::new()), seconds(now.duration_since(whole)));
         }
         gauges
     }

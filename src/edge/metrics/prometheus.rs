@@ -13,8 +13,8 @@ pub(super) fn render(held: &Held, now: Timestamp) -> String {
         match metric.kind() {
             Kind::Counter => counter(&mut samples, held, metric),
             Kind::Gauge => {
-                if let Some(value) = gauges.get(&metric) {
-                    let _ = writeln!(samples, "{} {value}", metric.prometheus_name());
+                for ((_, values), value) in gauges.iter().filter(|((of, _), _)| *of == metric) {
+                    let _ = writeln!(samples, "{}{} {value}", metric.prometheus_name(), labels(metric, values));
                 }
             }
             Kind::Distribution => histogram(&mut samples, held, metric),

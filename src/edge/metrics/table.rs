@@ -1,6 +1,7 @@
 //! Every metric, once: `/metrics`, the lines for CloudWatch, `docs/metrics.md` and the tests of the alarms are made of this.
 //!
-//! No dimension holds the name of a project, a build or a scope: what a dimension can be is bounded by this program.
+//! No dimension holds the name of a project, a build or a scope: what a dimension can be is bounded by this program, and by
+//! the settings where it is the name of a credential.
 
 /// What a metric's value says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +110,14 @@ metrics! {
         "Remediations under way.";
     CredentialsUnusable Gauge Count [] by [&[]]
         "Docker Hub credentials, in each scope, that could not be used when they were last needed.";
+    CredentialsQuotaLow Gauge Count [] by [&[]]
+        "Docker Hub credentials, in each scope, whose account had too few pulls left when Docker Hub was last asked.";
+    CredentialsQuotaUnknown Gauge Count [] by [&[]]
+        "Docker Hub credentials, in each scope, of which Docker Hub did not say what their account has left when it was last asked.";
+    CredentialPullsRemaining Gauge Count ["credential"] by [&["credential"]]
+        "Pulls that the account of a credential had left when Docker Hub last said so; nothing where it names no limit, or does not answer any more.";
+    CredentialPullsLimit Gauge Count ["credential"] by [&["credential"]]
+        "Pulls that the account of a credential is allowed in Docker Hub's window, as it last said; nothing likewise.";
 }
 
 impl Metric {

@@ -233,6 +233,44 @@ fn a_label_can_hold_anything() {
     assert!(text.lines().any(|line| line == expected), "{text}");
 }
 
+/// What an account had left is told by the credential's name, and no longer than it is known: an old number would pass
+/// for a good one.
+#[test]
+fn pulls_are_told_by_credential_as_long_as_they_are_known() {
+    let of = |pulls: &[(&str, u64, u64)]| {
+        let pulls = pulls
+            .iter()
+            .map(|(name, remaining, limit)| (name.to_string(), Pulls { remaining: *remaining, limit: *limit }));
+        Coverage { pulls: pulls.collect(), credentials_quota_low: 1, ..Coverage::default() }
+    };
+    let mut two = of(&[("hub", 150, 200), ("vault", 7, 100)]);
+    two.add(of(&[("hub", 12, 200), ("etl", 90, 100)]));
+    let metrics = Metrics::default();
+    metrics.ticked(COUNTS, two, at("10:00:00"), at("10:00:01"));
+    let text = metrics.prometheus(at("10:00:01"));
+    for line in [
+        r#"unthrottled_credential_pulls_remaining{credential="hub"} 12"#,
+        r#"unthrottled_credential_pulls_limit{credential="hub"} 200"#,
+        r#"unthrottled_credential_pulls_remaining{credential="vault"} 7"#,
+        r#"unthrottled_credential_pulls_remaining{credential="etl"} 90"#,
+        "unthrottled_credentials_quota_low 2",
+        "unthrottled_credentials_quota_unknown 0",
+    ] {
+        assert!(text.lines().any(|there| there == line), "{line} in {text}");
+    }
+    let lines = told(&metrics, at("10:00:01"));
+    assert_eq!(lines.get("CredentialPullsRemaining hub"), Some(&Value::from(12.0)));
+    assert_eq!(lines.get("CredentialPullsLimit vault"), Some(&Value::from(100.0)));
+
+    let unknown = Coverage { credentials_quota_unknown: 1, ..Coverage::default() };
+    metrics.ticked(COUNTS, unknown, at("10:00:30"), at("10:00:31"));
+    let text = metrics.prometheus(at("10:00:31"));
+    assert!(!text.contains("unthrottled_credential_pulls_"), "{text}");
+    assert!(text.lines().any(|there| there == "unthrottled_credentials_quota_unknown 1"), "{text}");
+    assert!(!told(&metrics, at("10:00:31")).keys().any(|name| name.starts_with("CredentialPulls")));
+}
+
+/// The name of a credential stands in the settings and is one of a few; those of the others come and go with the account.
 #[test]
 fn no_metric_has_a_dimension_that_people_name() {
     for metric in Metric::ALL {
@@ -241,7 +279,8 @@ fn no_metric_has_a_dimension_that_people_name() {
         }
         let of_people = ["project", "build", "scope", "policy", "account", "role", "remediation_id", "event"];
         assert!(metric.dimensions().iter().all(|dimension| !of_people.contains(dimension)), "{}", metric.name());
-        assert!(metric.dimensions().is_empty() || metric.kind() == Kind::Counter, "{}", metric.name());
+        let of_settings = metric.dimensions() == ["credential"] && metric.kind() == Kind::Gauge;
+        assert!(metric.dimensions().is_empty() || metric.kind() == Kind::Counter || of_settings, "{}", metric.name());
         assert!(!metric.sets().is_empty() && metric.help().ends_with('.'), "{}", metric.name());
     }
 }

@@ -1,6 +1,6 @@
 //! A secret as it is stored, and the writes that people ask for: a new secret, a new value.
 
-use super::text::texts;
+use super::text::{self, Keys, Login, texts};
 use super::{SERVICE, SecretProblem, Secrets, SecretsError, failed};
 use crate::domain::build::Secret;
 use crate::edge::aws::failure::CallError;
@@ -71,6 +71,15 @@ impl Secrets {
             return Err(CallError::incomplete(SERVICE, "GetSecretValue", arn).into());
         };
         Ok(Ok(Stored { version, text: answer.secret_string.take().map(SecretString::from), secret }))
+    }
+
+    /// The login in a secret that was found usable before: one call, and no look at anything else.
+    pub async fn login(&self, secret: &str, keys: Keys<'_>) -> Result<Result<Login, SecretProblem>, SecretsError> {
+        let value = match self.value(secret).await? {
+            Ok(value) => value,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        Ok(text::read(&value, keys).map(|found| found.login))
     }
 
     /// The id of the version that is current.

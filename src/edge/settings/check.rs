@@ -99,7 +99,15 @@ impl Check<'_> {
         let auth_url = hub.auth_url.as_deref().map(|text| self.problems.take(&at.key("auth_url"), values::url(text)));
         let registry_url =
             hub.registry_url.as_deref().map(|text| self.problems.take(&at.key("registry_url"), values::url(text)));
-        Some(DockerHubSettings { probe: hub.probe?, auth_url: auth_url??, registry_url: registry_url?? })
+        let quota_floor =
+            hub.quota_floor.as_deref().map(|text| self.problems.take(&at.key("quota_floor"), values::share(text)));
+        Some(DockerHubSettings {
+            probe: hub.probe?,
+            quota_guard: hub.quota_guard?,
+            quota_floor: quota_floor??,
+            auth_url: auth_url??,
+            registry_url: registry_url??,
+        })
     }
 
     fn scopes(&mut self, raw: &[RawScope]) -> Vec<ScopeSettings> {

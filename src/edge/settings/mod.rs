@@ -40,7 +40,7 @@ pub struct Settings {
     pub daemon: DaemonSettings,
     /// Where it records what it does.
     pub ledger: LedgerSettings,
-    /// Docker Hub, as `doctor` and `secret` ask it.
+    /// Docker Hub, and what it is asked for.
     pub docker_hub: DockerHubSettings,
     /// The accounts and regions to look after; at least one.
     pub scopes: Vec<ScopeSettings>,
@@ -97,11 +97,15 @@ pub enum LedgerStore {
     DynamoDb,
 }
 
-/// Docker Hub, as `doctor` and `secret` ask it whether a login works.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Docker Hub, which is asked whether a login works and what its account has left.
+#[derive(Clone, Debug, PartialEq)]
 pub struct DockerHubSettings {
     /// Whether it is asked at all.
     pub probe: bool,
+    /// Whether the daemon asks it, and holds remedies whose account has too little left.
+    pub quota_guard: bool,
+    /// The share (0 to 1) of an account's limit that has to be left.
+    pub quota_floor: f64,
     /// Where it gives tokens.
     pub auth_url: String,
     /// Where it serves images.

@@ -18,7 +18,7 @@ pub struct RawSettings {
     pub daemon: RawDaemon,
     /// Where the daemon records what it is about to do, before it does it.
     pub ledger: RawLedger,
-    /// Docker Hub, as `doctor` and `secret` ask it whether a login works; the daemon itself never does.
+    /// Docker Hub, which is asked whether a login works and what its account has left.
     pub docker_hub: RawDockerHub,
     /// The accounts and regions to look after; none means those of the SDK's own credentials, under the name `default`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -83,12 +83,16 @@ pub enum RawStore {
     DynamoDb,
 }
 
-/// Docker Hub, as `doctor` and `secret` ask it whether a login works; the daemon itself never does.
+/// Docker Hub, which is asked whether a login works and what its account has left.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawDockerHub {
     /// Whether Docker Hub is asked at all; asking spends no pull.
     pub probe: Option<bool>,
+    /// Whether the daemon asks what an account has left before a remedy gives its login to another project, and holds the remedy if that is too little.
+    pub quota_guard: Option<bool>,
+    /// How much of an account's limit has to be left for that; at least one pull for each project that has its login, up to half of the limit.
+    pub quota_floor: Option<String>,
     /// Where Docker Hub gives tokens for a login.
     #[schemars(length(min = 1))]
     pub auth_url: Option<String>,
