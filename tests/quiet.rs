@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use support::cast::SCRIPT;
 use support::world::World;
 use unthrottled::reconcile::Daemon;
-use unthrottled::simulator::{Durations, Options};
+use unthrottled::simulator::{Durations, Fault, Options};
 
 fn brief() -> World {
     World::with(Options { durations: Durations::brief(), ..Options::default() })
@@ -53,6 +53,40 @@ async fn a_quiet_tick_is_one_call_however_many_projects_there_are(#[case] projec
         world.sim.advance(SignedDuration::from_secs(30));
     }
     assert_eq!(world.calls(), calls(&[("ListBuilds", 3)]));
+}
+
+/// What the status page shows is what the loop has seen and the ledger's fold, and nothing else is asked.
+#[tokio::test]
+async fn what_there_is_to_see_costs_no_call() {
+    let (world, daemon) = account(3).await;
+    let view = daemon.view(world.sim.now());
+    let sight = view.scopes[0].sight.as_ref().expect("a look has ended");
+    assert_eq!((sight.coverage.projects_seen, sight.incomplete.len()), (3, 0));
+    assert_eq!(sight.whole, Some(sight.at));
+    assert_eq!((view.open.total, view.sums.builds), (0, 0));
+    assert_eq!(world.calls(), calls(&[]));
+}
+
+/// A throttled project is seen at once, with its plan; a part that can't be read is told, and is no whole look.
+#[tokio::test]
+async fn what_there_is_to_see_is_what_the_ledger_says() {
+    let (world, mut daemon) = account(1).await;
+    world.sim.account(|account| drop(account.project("project-0").image("node:22")));
+    world.sim.start_build("project-0");
+    world.sim.settle_builds();
+    world.tick(&mut daemon).await;
+    let view = daemon.view(world.sim.now());
+    let plan = view.open.shown[0].remediation.plan();
+    assert_eq!((view.open.total, plan.project.as_str()), (1, "project-0"));
+    assert_eq!(view.sums.newest.len(), world.records().await.len());
+    let whole = view.scopes[0].sight.as_ref().and_then(|sight| sight.whole);
+    assert!(whole.is_some());
+
+    world.sim.fault("ListBuilds", 1..=1, Fault::ServerError(500));
+    world.sim.advance(SignedDuration::from_secs(30));
+    world.tick(&mut daemon).await;
+    let sight = daemon.view(world.sim.now()).scopes[0].sight.clone().expect("a look has ended");
+    assert_eq!((sight.incomplete.len(), sight.whole), (1, whole));
 }
 
 /// A daemon that starts anew knows what it has seen.

@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use jiff::SignedDuration;
 use std::path::PathBuf;
 use unthrottled::domain::policy::{Mode, OnDrift, OnIneffective, Remedy, Retry, UntrustedBuilds};
-use unthrottled::edge::settings::{self, LedgerStore, Settings, Sources};
+use unthrottled::edge::settings::{self, Audience, LedgerStore, PageSettings, Settings, Sources};
 
 /// The least that is enough.
 const LEAST: &str = r#"
@@ -51,6 +51,7 @@ mod defaults {
         assert_eq!(settings.daemon.lookback, SignedDuration::from_hours(2));
         assert_eq!(settings.daemon.mode, Mode::Propose);
         assert_eq!(settings.daemon.http_listen, "127.0.0.1:8787".parse().unwrap());
+        assert_eq!(settings.daemon.page, PageSettings { audience: Audience::Loopback, hosts: Vec::new() });
         assert_eq!(settings.ledger.store, LedgerStore::File);
         assert_eq!(settings.ledger.path, PathBuf::from("unthrottled.ledger"));
         assert_eq!(settings.ledger.table, "unthrottled");
@@ -117,6 +118,8 @@ mod layers {
         lookback = "2h"
         mode = "apply"
         http_listen = "0.0.0.0:8787"
+        page = "loopback"
+        page_hosts = []
         metrics = "emf"
 
         [ledger]
@@ -364,8 +367,8 @@ mod mistakes {
                 [demon]
             "#), @r#"
             unthrottled.toml:9: policy[0].setle (policy "all"): unknown key, did you mean `settle`?; allowed: name, projects, exclude, tags, scopes, mode, credential, provisioning, later_phase, iac_owned, untrusted_builds, retry, settle, verify_within, on_ineffective, on_drift, limits, freeze
-            unthrottled.toml:11: daemon.poll_intervall: unknown key, did you mean `poll_interval`?; allowed: poll_interval, lookback, mode, http_listen, metrics
-            unthrottled.toml:12: daemon.http: unknown key, did you mean `http_listen`?; allowed: poll_interval, lookback, mode, http_listen, metrics
+            unthrottled.toml:11: daemon.poll_intervall: unknown key, did you mean `poll_interval`?; allowed: poll_interval, lookback, mode, http_listen, page, page_hosts, metrics
+            unthrottled.toml:12: daemon.http: unknown key, did you mean `http_listen`?; allowed: poll_interval, lookback, mode, http_listen, page, page_hosts, metrics
             unthrottled.toml:13: demon: unknown key, did you mean `daemon`?; allowed: daemon, ledger, docker_hub, scope, images, credential, policy
             "#);
     }
@@ -633,6 +636,26 @@ mod mistakes {
     }
 
     #[test]
+    fn the_page_and_its_hosts() {
+        let page = |page: &str, hosts: &str| {
+            load(&format!("{LEAST}\n[daemon]\npage = {page:?}\npage_hosts = {hosts}")).daemon.page
+        };
+        let some = page("on", r#"["Unthrottled.Internal", "build_box"]"#);
+        assert_eq!(some.audience, Audience::Anyone);
+        assert_eq!(some.hosts, ["unthrottled.internal", "build_box"]);
+        assert_eq!(page("off", "[]").audience, Audience::Nobody);
+        for host in ["", "a b", "https://a", "a:80", "a..b", "*", "[::1]"] {
+            let problem = problems_with(&format!("[daemon]\npage_hosts = [{host:?}]\n"));
+            assert!(
+                problem.contains("daemon.page_hosts[0]") && problem.contains("not the name of a host"),
+                "{problem}"
+            );
+        }
+        let problem = problems_with("[daemon]\npage = \"always\"\n");
+        assert!(problem.contains("allowed: \"loopback\", \"on\", \"off\""), "{problem}");
+    }
+
+    #[test]
     fn an_address() {
         assert_snapshot!(problems_with(r#"
                 [daemon]
@@ -698,7 +721,7 @@ mod mistakes {
         sources.arguments.push(("daemon.mode".to_string(), "aply".to_string()));
         assert_snapshot!(problems(&sources), @r#"
         argument --set daemon.mode: daemon.mode = "aply": no such choice, did you mean "apply"?; allowed: "observe", "propose", "apply"
-        environment variable UNTHROTTLED_DAEMON__MOOD: daemon.mood: unknown key, did you mean `mode`?; allowed: poll_interval, lookback, mode, http_listen, metrics
+        environment variable UNTHROTTLED_DAEMON__MOOD: daemon.mood: unknown key, did you mean `mode`?; allowed: poll_interval, lookback, mode, http_listen, page, page_hosts, metrics
         environment variable UNTHROTTLED_POLICY: policy[0].settle (policy "all") = 1: a number does not belong here; allowed: text, as in "15s"
         environment variable UNTHROTTLED_DAEMON__POLL_INTERVAL: daemon.poll_interval = "10 parsecs": not a length of time; allowed: a length of time such as "30s", "15m" or "2h 30m", from 10ms to 24h
         "#);

@@ -18,6 +18,7 @@ pub mod history;
 pub mod iam_policy;
 pub mod ledger;
 pub mod output;
+mod page;
 pub mod plan;
 pub mod rollback;
 pub mod run;

@@ -72,6 +72,11 @@ impl Cell {
         &self.text
     }
 
+    /// What the text conveys.
+    pub fn tone(&self) -> Tone {
+        self.tone
+    }
+
     /// The text in its tone, for a line of its own.
     pub fn painted(&self) -> String {
         paint(self.tone, &self.text)

@@ -2,6 +2,7 @@
 
 use super::exit::{Exit, Failure};
 use super::frame::Frame;
+use super::page;
 use crate::edge::aws::Connection;
 use crate::edge::aws::calls::CountCalls;
 use crate::edge::clock::{self, Clock};
@@ -11,7 +12,7 @@ use crate::edge::ledger::Store;
 use crate::edge::ledger::lease::{self, Lease, LeaseError};
 use crate::edge::metrics::Metrics;
 use crate::edge::settings::{ScopeSettings, Settings};
-use crate::reconcile::{Access, Daemon, Ended, StartError, as_configured, store};
+use crate::reconcile::{Access, Board, Daemon, Ended, StartError, as_configured, store};
 use anyhow::Context as _;
 use jiff::SignedDuration;
 use std::process::ExitCode;
@@ -68,8 +69,10 @@ pub async fn run(_args: Args, frame: &Frame) -> anyhow::Result<ExitCode> {
         Failure::new(Exit::Failed, error)
             .hint("set `daemon.http_listen` to a free address, for example \"127.0.0.1:8788\"")
     })?;
-    let served =
-        tokio::spawn(http::serve(listener, health.clone(), metrics.clone(), shutdown.clone().cancelled_owned()));
+    let board = Board::default();
+    let page = page::page(board.clone(), health.clone(), settings.daemon.page.clone());
+    let end = shutdown.clone().cancelled_owned();
+    let served = tokio::spawn(http::serve(listener, health.clone(), metrics.clone(), page, end));
     let calls = CountCalls::of(metrics.clone());
     let connect = move |scope: &ScopeSettings| Connection { calls: calls.clone(), ..as_configured(scope) };
     let mut table = Table::NotReached;
@@ -84,11 +87,14 @@ pub async fn run(_args: Args, frame: &Frame) -> anyhow::Result<ExitCode> {
         let mut in_force = Settings::load(frame.sources()).unwrap_or_else(|_| settings.clone());
         in_force.ledger = settings.ledger.clone();
         let daemon = Daemon::open_under(taken, &in_force, Access::Write, &connect).await.map_err(cannot_start)?;
-        let daemon = daemon.counting(metrics.clone());
+        let daemon = daemon.counting(metrics.clone()).showing(board.clone());
         let stop = shutdown.clone().cancelled_owned();
         match daemon.run(frame.sources(), health.clone(), &Clock::wall(), &hangup, stop).await {
             Ended::Stopped => break,
-            Ended::LeaseLost => event::emit(&event::lease_lost(&ledger.to_string(), clock::now())),
+            Ended::LeaseLost => {
+                board.clear();
+                event::emit(&event::lease_lost(&ledger.to_string(), clock::now()));
+            }
         }
     }
     shutdown.cancel();

@@ -97,10 +97,7 @@ pub fn plan(plan: &Plan) -> String {
         let _ = writeln!(text, "  {line}");
     }
     let _ = writeln!(text);
-    let retry = match &plan.retry {
-        RetryPlan::Once => "the throttled build is started again".to_string(),
-        RetryPlan::No(why) => format!("the throttled build is not started again: {why}"),
-    };
+    let retry = retry(plan);
     let within = output::duration(plan.verify_within);
     let _ = writeln!(text, "  then        {retry};");
     let _ = writeln!(
@@ -110,6 +107,14 @@ pub fn plan(plan: &Plan) -> String {
     );
     let _ = write!(text, "              what makes things worse is taken back");
     text
+}
+
+/// What becomes of the throttled build once the plan is in place.
+pub fn retry(plan: &Plan) -> String {
+    match &plan.retry {
+        RetryPlan::Once => "the throttled build is started again".to_string(),
+        RetryPlan::No(why) => format!("the throttled build is not started again: {why}"),
+    }
 }
 
 /// A patch as its project's owner reads it. The diff of a buildspec stands at the margin, so that `git apply` takes it.

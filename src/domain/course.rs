@@ -157,7 +157,15 @@ impl Courses {
     }
 
     fn begin(&mut self, build: &BuildId) -> usize {
-        self.courses.push(Course {
+        self.courses.push(Course::of(build));
+        self.courses.len() - 1
+    }
+}
+
+impl Course {
+    /// Of a build that nothing was decided about.
+    pub(super) fn of(build: &BuildId) -> Course {
+        Course {
             build: build.clone(),
             project: build.project(),
             policy: None,
@@ -165,12 +173,9 @@ impl Courses {
             standing: Standing::Waiting,
             ended: None,
             applied: None,
-        });
-        self.courses.len() - 1
+        }
     }
-}
 
-impl Course {
     /// The name of its remediation, if there was one.
     pub fn remediation(&self) -> RemediationId {
         RemediationId::of(&self.build)
@@ -181,7 +186,8 @@ impl Course {
         Some(self.applied?.duration_since(self.ended?))
     }
 
-    fn take(&mut self, record: &Record) {
+    /// Takes one more record about it in.
+    pub(super) fn take(&mut self, record: &Record) {
         match &record.fact {
             Fact::Detected(detected) => self.ended = detected.ended,
             Fact::Undecided { .. } => self.standing = Standing::Undecided,

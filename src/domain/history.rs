@@ -5,6 +5,7 @@ mod forget;
 mod proposal;
 
 pub use forget::Held;
+pub use proposal::Proposal;
 
 use crate::domain::build::{BuildId, ProjectName, RoleName, SecretArn};
 use crate::domain::change::Change;
@@ -16,7 +17,6 @@ use crate::domain::quota::Low;
 use crate::domain::remediation::{BrokenHistory, Entry, Remediation, RollbackReason};
 use forget::Forgotten;
 use jiff::Timestamp;
-use proposal::Proposal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,7 +6,7 @@
 //! (what could be done), [`change`] and [`plan`] (what shall be done), [`patch`] (what the owner shall do),
 //! [`decide`] and [`quota`] (whether), [`remediation`] (a plan in time), [`retry`]
 //! (the failed build once more), [`verdict`] (what a later build proves), [`history`] (the ledger, folded), [`course`]
-//! (the ledger, by throttled build). Apart from that, [`permissions`] and [`iam_policy`] say what AWS must let the daemon do.
+//! (the ledger, by throttled build), [`recent`] (the newest of it, bounded). Apart from that, [`permissions`] and [`iam_policy`] say what AWS must let the daemon do.
 
 pub mod build;
 pub mod buildspec;
@@ -24,6 +24,7 @@ pub mod permissions;
 pub mod plan;
 pub mod policy;
 pub mod quota;
+pub mod recent;
 pub mod remediation;
 pub mod remedy;
 pub mod retry;

@@ -21,6 +21,7 @@
 mod drift;
 mod leftover;
 mod step;
+mod words;
 
 use crate::domain::build::{BuildId, Project, ProjectName};
 use crate::domain::change::GrantSeen;

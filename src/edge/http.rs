@@ -1,15 +1,23 @@
-//! Whether the daemon is well, told over HTTP: `/healthz`, `/readyz` and `/metrics`, and the client of
+//! How the daemon is, told over HTTP: `/healthz`, `/readyz`, `/metrics` and the status page at `/`, and the client of
 //! `unthrottled healthcheck`.
 //!
-//! AWS throttling makes neither unhealthy: the loop goes on, and a restart would not help.
+//! AWS throttling makes it neither unhealthy nor unready: the loop goes on, and a restart would not help. All is read
+//! only: no request changes anything, reads the ledger or calls AWS.
+
+mod limits;
+mod page;
+
+pub use page::{Page, Refresh};
 
 use crate::edge::metrics::Metrics;
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use jiff::{SignedDuration, Timestamp};
+use limits::Limited;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +30,17 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
 /// More than `/healthz` ever answers.
 const LONGEST_ANSWER: u64 = 4096;
+
+/// The headers of every answer: none is kept anywhere, none is taken for what it is not, none shows itself to other
+/// sites, and no connection is kept, as whoever asks comes once in a while.
+const HEADERS: [(&str, &str); 6] = [
+    ("cache-control", "no-store"),
+    ("connection", "close"),
+    ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("referrer-policy", "no-referrer"),
+    ("x-content-type-options", "nosniff"),
+];
 
 /// What the loop says of itself. Cheap to clone: all clones are one.
 #[derive(Clone, Debug)]
@@ -133,27 +152,22 @@ impl Health {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn live(&self) -> (StatusCode, String) {
+    /// Whether the loop moves; if not, why not.
+    pub fn live(&self) -> Result<(), String> {
         let silent = (self.clock)().duration_since(self.read().progress);
         if silent <= self.patience {
-            (StatusCode::OK, "ok\n".to_string())
+            Ok(())
         } else {
-            let text = format!("the loop made no progress for {} s\n", silent.as_secs());
-            (StatusCode::SERVICE_UNAVAILABLE, text)
+            Err(format!("the loop made no progress for {} s", silent.as_secs()))
         }
     }
 
-    fn ready(&self) -> (StatusCode, String) {
+    /// Whether the last tick reached every scope; if not, why not.
+    pub fn ready(&self) -> Result<(), String> {
         match self.read().tick {
-            Some((_, Reached::All)) => (StatusCode::OK, "ok\n".to_string()),
-            Some((at, Reached::Part)) => {
-                let text = format!("the tick that ended at {at:.0} did not reach every scope\n");
-                (StatusCode::SERVICE_UNAVAILABLE, text)
-            }
-            None => {
-                let text = "no tick has ended yet\n".to_string();
-                (StatusCode::SERVICE_UNAVAILABLE, text)
-            }
+            Some((_, Reached::All)) => Ok(()),
+            Some((at, Reached::Part)) => Err(format!("the tick that ended at {at:.0} did not reach every scope")),
+            None => Err("no tick has ended yet".to_string()),
         }
     }
 }
@@ -169,21 +183,27 @@ pub async fn listen(address: &str) -> Result<TcpListener, HttpError> {
     })
 }
 
-/// Answers until `shutdown`. Nothing is drained then: every answer is a few bytes, and a client that says nothing must
+/// Answers until `shutdown`. Nothing is drained then: an answer is made at once, and a client that says nothing must
 /// not keep the daemon from ending.
 pub async fn serve(
     listener: TcpListener,
     health: Health,
     metrics: Metrics,
+    page: Page,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), HttpError> {
     let clock = health.clock;
+    let is_loopback = listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback());
     let metrics = get(async move || counted(&metrics, clock()));
+    let page = get(async move |uri: Uri, headers: HeaderMap| page.answer(is_loopback, &uri, &headers, clock()));
     let routes = Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .with_state(health)
-        .route("/metrics", metrics);
+        .route("/metrics", metrics)
+        .route("/", page)
+        .layer(map_response(async |response| with_headers(response)));
+    let listener = Limited::new(listener, limits::MOST, limits::TIMES);
     tokio::select! {
         () = shutdown => Ok(()),
         ended = axum::serve(listener, routes) => ended.map_err(HttpError::Serve),
@@ -205,15 +225,23 @@ async fn readyz(State(health): State<Health>) -> Response {
 
 /// All metrics, as Prometheus reads them.
 fn counted(metrics: &Metrics, now: Timestamp) -> Response {
-    let headers =
-        [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
+    let headers = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     (headers, metrics.prometheus(now)).into_response()
 }
 
-/// Never cached, and the connection is not kept: whoever asks comes once in a while.
-fn answer((status, text): (StatusCode, String)) -> Response {
-    let headers = [(header::CACHE_CONTROL, "no-store"), (header::CONNECTION, "close")];
-    (status, headers, text).into_response()
+fn answer(state: Result<(), String>) -> Response {
+    match state {
+        Ok(()) => "ok\n".into_response(),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
+    }
+}
+
+/// What the answer says itself stays.
+fn with_headers(mut response: Response) -> Response {
+    for (name, value) in HEADERS {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
 }
 
 async fn probe_within(address: &str, within: Duration) -> Result<(), ProbeError> {
@@ -268,153 +296,4 @@ fn read_answer(answer: &[u8]) -> Option<(u16, String)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PATIENCE: SignedDuration = SignedDuration::from_secs(90);
-
-    fn ten_o_clock() -> Timestamp {
-        "2026-01-05T10:00:00Z".parse().unwrap()
-    }
-
-    fn earlier(seconds: i64) -> Timestamp {
-        ten_o_clock() - SignedDuration::from_secs(seconds)
-    }
-
-    /// Of a loop that did something this long ago.
-    fn last_seen(seconds: i64) -> Health {
-        let health = Health::new(PATIENCE, ten_o_clock);
-        health.progress(earlier(seconds));
-        health
-    }
-
-    /// What a daemon of this health answers to a request line.
-    async fn answers(health: Health, request: &str) -> (u16, String) {
-        let listener = listen("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let ask = async {
-            let mut stream = TcpStream::connect(address).await.unwrap();
-            let request = format!("{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-            stream.write_all(request.as_bytes()).await.unwrap();
-            let mut answer = Vec::new();
-            stream.read_to_end(&mut answer).await.unwrap();
-            read_answer(&answer).unwrap()
-        };
-        tokio::select! {
-            answer = ask => answer,
-            ended = serve(listener, health, Metrics::default(), std::future::pending()) => panic!("{ended:?}"),
-        }
-    }
-
-    #[tokio::test]
-    async fn the_loop_is_alive_for_as_long_as_it_moves() {
-        let (status, text) = answers(last_seen(90), "GET /healthz").await;
-        assert_eq!((status, text.as_str()), (200, "ok"));
-        let (status, text) = answers(last_seen(91), "GET /healthz").await;
-        assert_eq!(status, 503);
-        assert_eq!(text, "the loop made no progress for 91 s");
-        let just_begun = Health::new(PATIENCE, ten_o_clock);
-        assert_eq!(answers(just_begun, "GET /healthz").await.0, 200);
-    }
-
-    #[tokio::test]
-    async fn a_clock_that_was_set_back_since_makes_nothing_unhealthy() {
-        let answer = answers(last_seen(-3600), "GET /healthz").await;
-        assert_eq!(answer.0, 200);
-    }
-
-    #[tokio::test]
-    async fn it_is_ready_when_the_last_tick_reached_every_scope() {
-        let health = Health::new(PATIENCE, ten_o_clock);
-        let ready = async |health: &Health| answers(health.clone(), "GET /readyz").await;
-        assert_eq!(ready(&health).await, (503, "no tick has ended yet".to_string()));
-        health.ticked(earlier(40), Reached::All);
-        assert_eq!(ready(&health).await.0, 200);
-        health.ticked(earlier(10), Reached::Part);
-        let (status, text) = ready(&health).await;
-        assert_eq!(status, 503);
-        assert_eq!(text, "the tick that ended at 2026-01-05T09:59:50Z did not reach every scope");
-    }
-
-    #[tokio::test]
-    async fn a_tick_is_progress() {
-        let health = last_seen(500);
-        health.ticked(earlier(5), Reached::Part);
-        assert_eq!(answers(health, "GET /healthz").await.0, 200);
-    }
-
-    #[tokio::test]
-    async fn metrics_are_served_as_prometheus_reads_them() {
-        let (status, text) = answers(last_seen(0), "GET /metrics").await;
-        assert_eq!(status, 200);
-        assert!(text.contains("# TYPE unthrottled_builds_seen_total counter"), "{text}");
-    }
-
-    #[tokio::test]
-    async fn nothing_else_is_served() {
-        for (request, status) in
-            [("GET /", 404), ("GET /healthz/x", 404), ("POST /healthz", 405), ("DELETE /readyz", 405)]
-        {
-            assert_eq!(answers(last_seen(0), request).await.0, status, "{request}");
-        }
-    }
-
-    async fn probed(health: Health) -> Result<(), ProbeError> {
-        let listener = listen("0.0.0.0:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        tokio::select! {
-            probed = probe(&address) => probed,
-            ended = serve(listener, health, Metrics::default(), std::future::pending()) => panic!("{ended:?}"),
-        }
-    }
-
-    #[tokio::test]
-    async fn the_probe_tells_well_from_unwell() {
-        probed(last_seen(0)).await.unwrap();
-        let error = probed(last_seen(300)).await.unwrap_err().to_string();
-        assert!(error.ends_with("answers 503: the loop made no progress for 300 s"), "{error}");
-    }
-
-    #[tokio::test]
-    async fn the_probe_tells_nobody_from_somebody_else() {
-        let listener = listen("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let late = probe_within(&address, Duration::ZERO).await.unwrap_err();
-        assert!(matches!(late, ProbeError::Late { .. }), "{late}");
-
-        let talk = async {
-            // The probe that was late has left its connection in the queue.
-            for _ in 0..2 {
-                let (mut stream, _) = listener.accept().await.unwrap();
-                let _ = stream.write_all(b"SSH-2.0-x\r\n").await;
-            }
-            std::future::pending::<()>().await;
-        };
-        let error = tokio::select! {
-            probed = probe(&address) => probed.unwrap_err(),
-            () = talk => panic!("it ended"),
-        };
-        assert!(matches!(error, ProbeError::NotHttp { .. } | ProbeError::Unreachable { .. }), "{error}");
-
-        drop(listener);
-        let error = probe(&address).await.unwrap_err();
-        assert!(matches!(error, ProbeError::Unreachable { .. }), "{error}");
-    }
-
-    #[tokio::test]
-    async fn a_port_in_use_is_told() {
-        let listener = listen("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let error = listen(&address).await.unwrap_err().to_string();
-        assert!(error.starts_with(&format!("another process listens at {address}")), "{error}");
-        let error = listen("256.0.0.1:80").await.unwrap_err();
-        assert!(matches!(error, HttpError::Listen { .. }), "{error}");
-    }
-
-    #[tokio::test]
-    async fn a_client_that_says_nothing_does_not_keep_it_from_ending() {
-        let listener = listen("127.0.0.1:0").await.unwrap();
-        let _silent = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        serve(listener, last_seen(0), Metrics::default(), async {}).await.unwrap();
-    }
-}
+mod tests;

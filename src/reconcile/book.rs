@@ -7,6 +7,7 @@
 use crate::domain::build::BuildId;
 use crate::domain::history::{Fact, History, Record};
 use crate::domain::plan::RemediationId;
+use crate::domain::recent::Recent;
 use crate::domain::remediation::{BrokenHistory, Entry, Remediation};
 use crate::domain::watch::Watch;
 use crate::edge::event::{self, Event, Place};
@@ -36,6 +37,8 @@ pub struct Book {
     memory: Memory,
     head: u64,
     histories: BTreeMap<String, History>,
+    /// What happened lately in all scopes, for people who look.
+    recent: Recent,
     places: BTreeMap<String, Place>,
     /// Scopes whose account stands in the ledger.
     noted: BTreeSet<String>,
@@ -90,6 +93,7 @@ impl Book {
             memory,
             head: 0,
             histories: BTreeMap::new(),
+            recent: Recent::default(),
             places,
             noted: BTreeSet::new(),
             missed: Vec::new(),
@@ -123,6 +127,7 @@ impl Book {
                     book.missed.extend(event);
                 }
             }
+            book.recent.forget(at);
             if let Memory::Bounded { lookback } = book.memory {
                 for scope in book.histories.keys().cloned().collect::<Vec<String>>() {
                     if !watches.contains_key(&scope) {
@@ -141,6 +146,16 @@ impl Book {
         if self.memory != Memory::Whole {
             self.history_mut(scope).forget_before(since);
         }
+    }
+
+    /// What happened lately.
+    pub fn recent(&self) -> &Recent {
+        &self.recent
+    }
+
+    /// Lets go what is no longer recent.
+    pub fn forget_old(&mut self, now: Timestamp) {
+        self.recent.forget(now);
     }
 
     /// The next records that were not folded yet.
@@ -225,6 +240,11 @@ impl Book {
     pub fn history(&self, scope: &str) -> &History {
         static NOTHING: std::sync::LazyLock<History> = std::sync::LazyLock::new(History::default);
         self.histories.get(scope).unwrap_or(&NOTHING)
+    }
+
+    /// What happened, by scope.
+    pub fn histories(&self) -> impl Iterator<Item = (&str, &History)> {
+        self.histories.iter().map(|(scope, history)| (scope.as_str(), history))
     }
 
     /// The same, to note what is not worth an entry.
@@ -351,6 +371,11 @@ impl Book {
 
     fn fold(&mut self, record: &Record) -> Result<Option<Event>, BookError> {
         let history = self.histories.entry(record.scope.clone()).or_default();
+        let of_remediation = match &record.fact {
+            Fact::Remediation { id, .. } => history.remediation(id).map(Remediation::plan),
+            _ => None,
+        };
+        self.recent.take(record, of_remediation);
         history.apply(record).map_err(|broken| BookError::Broken { seq: record.seq, broken })?;
         self.head = record.seq;
         let place = self.place(&record.scope);

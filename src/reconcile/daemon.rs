@@ -13,8 +13,10 @@ use crate::edge::metrics::Metrics;
 use crate::edge::settings::{
     DockerHubSettings, LedgerSettings, LedgerStore, MetricLines, ScopeSettings, Settings, Sources,
 };
+use crate::reconcile::view::{Board, LastTick, Sight};
 use crate::reconcile::{Book, BookError, Guard, Memory, Reconciler, Rules, Tick, chain};
 use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
@@ -74,6 +76,11 @@ pub struct Daemon {
     complaint: Option<String>,
     lease: Option<Lease>,
     metrics: Metrics,
+    /// Where what there is to see is put after each tick.
+    board: Option<Board>,
+    /// What the last tick saw of each scope.
+    sights: BTreeMap<String, Sight>,
+    last_tick: Option<LastTick>,
 }
 
 /// Why the loop ended.
@@ -165,12 +172,28 @@ impl Daemon {
             scopes.push(Reconciler::open(&book, &place.scope, aws, rules(settings), stop.clone()).await?);
         }
         let metrics = Metrics::default();
-        Ok(Daemon { book, scopes, settings: settings.clone(), stop, complaint: None, lease: None, metrics })
+        Ok(Daemon {
+            book,
+            scopes,
+            settings: settings.clone(),
+            stop,
+            complaint: None,
+            lease: None,
+            metrics,
+            board: None,
+            sights: BTreeMap::new(),
+            last_tick: None,
+        })
     }
 
     /// Counts into these metrics.
     pub fn counting(self, metrics: Metrics) -> Daemon {
         Daemon { metrics, ..self }
+    }
+
+    /// Shows on this board how it stands.
+    pub fn showing(self, board: Board) -> Daemon {
+        Daemon { board: Some(board), ..self }
     }
 
     /// One tick of every scope.
@@ -180,9 +203,20 @@ impl Daemon {
             if self.stop.is_cancelled() {
                 break;
             }
-            all.add(scope.tick(&mut self.book, clock).await?);
+            let tick = scope.tick(&mut self.book, clock).await?;
+            let sight = Sight::after(self.sights.get(scope.scope()), &tick, clock.now());
+            self.sights.insert(scope.scope().to_string(), sight);
+            all.add(tick);
         }
         Ok(all)
+    }
+
+    /// Puts what there is to see where people see it.
+    fn show(&mut self, now: Timestamp) {
+        self.book.forget_old(now);
+        if let Some(board) = &self.board {
+            board.show(self.view(now));
+        }
     }
 
     /// Ticks until `shutdown` resolves. `hangup` asks for the settings to be read again at once; a changed file is noticed
@@ -226,6 +260,7 @@ impl Daemon {
         self.book.emit_missed();
         loop {
             self.reload(sources, clock.now());
+            self.show(clock.now());
             let began = clock.now();
             health.progress(began);
             let stop = self.stop.clone();
@@ -243,6 +278,7 @@ impl Daemon {
             // Whether or not this is noted, the events were written: at the worst they come twice.
             let _ = self.book.events_written().await;
             let pause = self.after_tick(ticked, &health, began, clock.now());
+            self.show(clock.now());
             tokio::select! {
                 () = tokio::time::sleep(pause) => (),
                 () = hangup.notified() => (),
@@ -276,6 +312,8 @@ impl Daemon {
         began: Timestamp,
         now: Timestamp,
     ) -> Duration {
+        let failed = ticked.as_ref().and_then(|ticked| ticked.as_ref().err()).map(|error| chain(error));
+        self.last_tick = Some(LastTick { ended: now, took: now.duration_since(began), failed });
         let poll = self.settings.daemon.poll_interval;
         let mut until = began.saturating_add(poll).unwrap_or(Timestamp::MAX);
         match ticked {
@@ -328,6 +366,21 @@ impl Daemon {
             [only] => self.book.place(only.scope()),
             _ => Place { scope: String::new(), account: None, region: String::new() },
         }
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What the last tick saw of a scope.
+    pub(super) fn sight(&self, scope: &str) -> Option<&Sight> {
+        self.sights.get(scope)
+    }
+
+    /// The last tick that ended, however it did.
+    pub(super) fn last_tick(&self) -> Option<&LastTick> {
+        self.last_tick.as_ref()
     }
 
     /// The ledger, folded.

@@ -16,12 +16,14 @@ mod look;
 mod quota;
 mod survey;
 mod think;
+mod view;
 
 pub use book::{Book, BookError, Memory};
 pub use daemon::{Access, Daemon, Ended, StartError, as_configured, store};
 pub use failure::{Failure, Kind, chain};
 pub use survey::Surveyed;
 pub use think::Assessment;
+pub use view::{Board, KeptGrant, LastTick, OpenRemediation, Rows, ScopeView, Sight, ToReset, View, Waiting, Waits};
 
 use crate::domain::build::{Build, BuildId, ProjectName};
 use crate::domain::history::Fact;

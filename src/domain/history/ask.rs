@@ -23,6 +23,12 @@ impl History {
         of_project.iter().find(|(_, before)| before.is_like(&proposal)).map(|(build, _)| build)
     }
 
+    /// What was proposed last for each project and place, and because of which build, where nothing has happened to the
+    /// project since.
+    pub fn proposals(&self) -> impl Iterator<Item = (&BuildId, &Proposal)> {
+        self.proposed.values().flatten().map(|(build, proposal)| (build, proposal))
+    }
+
     /// Whether a build was dealt with.
     pub fn knows(&self, build: &BuildId) -> bool {
         self.known.contains_key(build) || self.caused(build).is_some()

@@ -8,7 +8,7 @@ use crate::domain::plan::Plan;
 
 /// What people were told to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Proposal {
+pub enum Proposal {
     /// A plan that a mode or the policy held back.
     Plan(Box<Plan>),
     /// A plan that was set back until no attempt was left.

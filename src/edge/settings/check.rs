@@ -2,9 +2,12 @@
 
 use super::place::KeyPath;
 use super::problems::Problems;
-use super::raw::{RawCredential, RawFreeze, RawImages, RawMetrics, RawPolicy, RawScope, RawSettings, RawStore};
+use super::raw::{
+    RawCredential, RawDaemon, RawFreeze, RawImages, RawMetrics, RawPage, RawPolicy, RawScope, RawSettings, RawStore,
+};
 use super::values::{self, Wrong};
-use super::{DaemonSettings, DockerHubSettings, LedgerSettings, LedgerStore, MetricLines, ScopeSettings, Settings};
+use super::{Audience, DaemonSettings, DockerHubSettings, LedgerSettings, LedgerStore, MetricLines, PageSettings};
+use super::{ScopeSettings, Settings};
 use super::{images, shape};
 use crate::domain::images::KnownImages;
 use crate::domain::policy::{Credential, Freeze, Limits, Policy};
@@ -70,16 +73,31 @@ impl Check<'_> {
             .map(|text| self.problems.take(&at.key("lookback"), values::duration(text, values::LOOKBACK)));
         let http_listen =
             daemon.http_listen.as_deref().map(|text| self.problems.take(&at.key("http_listen"), values::address(text)));
+        let page = self.page(&at, daemon);
         Some(DaemonSettings {
             poll_interval: poll_interval??,
             lookback: lookback??,
             mode: daemon.mode?,
             http_listen: http_listen??,
+            page: page?,
             metrics: match daemon.metrics? {
                 RawMetrics::None => MetricLines::None,
                 RawMetrics::Emf => MetricLines::Emf,
             },
         })
+    }
+
+    fn page(&mut self, at: &KeyPath, daemon: &RawDaemon) -> Option<PageSettings> {
+        let at = at.key("page_hosts");
+        let hosts = daemon.page_hosts.as_deref()?.iter().enumerate();
+        let hosts: Vec<Option<String>> =
+            hosts.map(|(n, text)| self.problems.take(&at.index(n), values::host(text))).collect();
+        let audience = match daemon.page? {
+            RawPage::Loopback => Audience::Loopback,
+            RawPage::On => Audience::Anyone,
+            RawPage::Off => Audience::Nobody,
+        };
+        Some(PageSettings { audience, hosts: hosts.into_iter().collect::<Option<_>>()? })
     }
 
     fn ledger(&mut self, raw: &RawSettings) -> Option<LedgerSettings> {

@@ -62,10 +62,32 @@ pub struct DaemonSettings {
     pub lookback: SignedDuration,
     /// The most that any policy may do.
     pub mode: Mode,
-    /// Where `/healthz`, `/readyz` and `/metrics` answer.
+    /// Where `/healthz`, `/readyz`, `/metrics` and the status page answer.
     pub http_listen: SocketAddr,
+    /// Who gets the status page.
+    pub page: PageSettings,
     /// What is written of the metrics among the events.
     pub metrics: MetricLines,
+}
+
+/// Who gets the status page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageSettings {
+    /// Who.
+    pub audience: Audience,
+    /// Host names that it may be asked for by, besides IP addresses and localhost; in lower case.
+    pub hosts: Vec<String>,
+}
+
+/// Who may see the status page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Whoever reaches the address, where that is of the loopback.
+    Loopback,
+    /// Whoever reaches the address.
+    Anyone,
+    /// Nobody.
+    Nobody,
 }
 
 /// Metrics among the events.

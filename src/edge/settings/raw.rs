@@ -43,10 +43,27 @@ pub struct RawDaemon {
     pub lookback: Option<String>,
     /// The most that any policy may do.
     pub mode: Option<Mode>,
-    /// The address that `/healthz`, `/readyz` and `/metrics` answer on.
+    /// The address that `/healthz`, `/readyz`, `/metrics` and the status page answer on.
     pub http_listen: Option<String>,
+    /// Who gets the status page, which names projects: who reaches a loopback address, who reaches `http_listen`, nobody.
+    pub page: Option<RawPage>,
+    /// The host names that the status page may be asked for by, besides IP addresses and localhost.
+    #[schemars(extend("examples" = [["unthrottled.internal"]]))]
+    pub page_hosts: Option<Vec<String>>,
     /// The metrics that are written among the events: none, or those of `/metrics` as CloudWatch takes them from JSON lines.
     pub metrics: Option<RawMetrics>,
+}
+
+/// Who gets the status page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RawPage {
+    /// Whoever reaches `http_listen`, where that is a loopback address.
+    Loopback,
+    /// Whoever reaches `http_listen`.
+    On,
+    /// Nobody.
+    Off,
 }
 
 /// The metrics among the events.

@@ -229,6 +229,18 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, Wrong> {
     })
 }
 
+/// The name of a host, without a port.
+pub(super) fn host(text: &str) -> Result<String, Wrong> {
+    let is_label = |label: &str| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+        (1..=63).contains(&label.len()) && label.chars().all(fits)
+    };
+    if text.len() <= 253 && text.split('.').all(is_label) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    Err(Wrong::new("not the name of a host", "a name without scheme and port, as in \"unthrottled.internal\""))
+}
+
 /// `100d` reads better than `2400h`.
 fn in_days(duration: SignedDuration) -> String {
     match duration.as_hours() {
