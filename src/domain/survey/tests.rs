@@ -158,3 +158,24 @@ fn the_busiest_come_first_and_the_uncounted_last() {
     let names: Vec<&str> = rows.iter().map(|row| row.project.as_str()).collect();
     assert_eq!(names, ["c", "a", "b", "d", "x"]);
 }
+
+#[rstest]
+#[case(&[], false, false)]
+#[case(&[Standing::LoggedIn], false, false)]
+#[case(&[Standing::LoggedIn, Standing::Perhaps], true, false)]
+#[case(&[Standing::NotReadable], true, false)]
+#[case(&[Standing::Perhaps, Standing::Anonymous], true, true)]
+fn a_row_is_open_until_every_way_logs_in(#[case] standings: &[Standing], #[case] open: bool, #[case] found: bool) {
+    let way = |standing: &Standing| {
+        let way = Way { site: Site::BuildImage, standing: *standing, evidence: String::new(), line: None };
+        (way, None)
+    };
+    let row = Row {
+        scope: "prod".to_string(),
+        project: ProjectName::new("web"),
+        builds: None,
+        policy: "all".to_string(),
+        ways: standings.iter().map(way).collect(),
+    };
+    assert_eq!((row.is_open(), row.is_found()), (open, found));
+}
