@@ -166,6 +166,27 @@ mod tests {
         assert!(of_file("../y/b.yml", "a\n", "b\n").starts_with("--- a/b.yml\n"));
     }
 
+    #[rstest]
+    #[case("a b.yml", "--- a/a b.yml\t\n")]
+    #[case("a\"b.yml", r#"--- "a/a\"b.yml""#)]
+    #[case("a\\b.yml", r#"--- "a/a\\b.yml""#)]
+    #[case("a\u{7}b.yml", r#"--- "a/a\007b.yml""#)]
+    #[case("ü.yml", r#"--- "a/\303\274.yml""#)]
+    fn a_name_is_quoted_as_git_quotes_it(#[case] name: &str, #[case] head: &str) {
+        let diff = of_file(name, "a\n", "b\n");
+        assert!(diff.starts_with(head), "{diff}");
+    }
+
+    #[test]
+    fn between_two_secrets_only_the_line_that_comes_is_shown() {
+        let secret = "GITHUB_TOKEN=ghp_0123456789abcdefghijklmnopqrstuvwxyz";
+        let text = TEXT.replace("make", &format!("{secret} make")).replace("docker", &format!("{secret} docker"));
+        let (_, after) = edit(&text);
+        let diff = of_text(&text, &after).unwrap();
+        assert!(diff.contains("\n@@ -5,0 +6,1 @@\n+") && !diff.contains("ghp_"), "{diff}");
+        assert_eq!(applied(&["git", "apply", "--unidiff-zero"], "buildspec.yml", &text, &diff), after);
+    }
+
     #[test]
     fn a_diff_of_a_text_is_one_of_a_file() {
         for text in [TEXT.to_string(), TEXT.trim_end().to_string(), TEXT.replace("      - make\n", "")] {

@@ -64,6 +64,15 @@ fn what_a_project_shows(#[case] project: Project, #[case] expected: &[&str]) {
     assert_eq!(seen(&project, Builds::default()), expected);
 }
 
+/// Some forty characters of a command are shown, and no half word.
+#[rstest]
+#[case("docker pull acme/an-image-of-29-letters:1", "docker pull acme/an-image-of-29-letters:1")]
+#[case("docker pull acme/an-image-of-30-letters:10", "docker pull …")]
+fn a_command_is_shown_as_far_as_there_is_room(#[case] command: &str, #[case] shown: &str) {
+    let project = quiet(OWN).buildspec(&PULL.replace("docker pull redis:7", command));
+    assert_eq!(seen(&project, Builds::default()), [format!("DockerClient Anonymous line 5: {shown}")]);
+}
+
 #[test]
 fn builds_that_ran_another_buildspec_are_not_taken_for_the_projects() {
     let builds = Builds { all: 3, with_another_buildspec: 2 };
