@@ -485,16 +485,23 @@ mod tests {
         assert_eq!((cut.cause, cut.phase), (Cause::Unknown, Some(PhaseName::new("BUILD"))));
     }
 
-    /// A message that was cut says less than a whole one, wherever it stands.
+    /// A message that was cut says less than a whole one, wherever it stands and whether it is of the same pull.
     #[rstest]
-    #[case(WHOLE, CUT)]
-    #[case(CUT, WHOLE)]
-    fn a_whole_message_decides_before_one_that_was_cut(#[case] first: &str, #[case] last: &str) {
+    #[case(WHOLE, CUT, 2)]
+    #[case(CUT, WHOLE, 2)]
+    #[case(HUB, CUT, 1)]
+    #[case(CUT, HUB, 1)]
+    fn a_whole_message_decides_before_one_that_was_cut(
+        #[case] first: &str,
+        #[case] last: &str,
+        #[case] refusals: usize,
+    ) {
         let text = format!("{first}\n{}{last}\n", "#7 4.1 Get:17 libc6\n".repeat(20));
         let scan = log(&text);
-        assert_eq!(scan.findings.len(), 2, "{scan:?}");
+        assert_eq!(scan.findings.len(), refusals, "{scan:?}");
         let diagnosis = later(vec![phase("BUILD", "FAILED", "")], &text);
         assert_eq!((diagnosis.cause, diagnosis.reason), (Cause::HubPullLimit, None));
+        assert!(diagnosis.evidence[0].quote.starts_with("toomanyrequests"), "{diagnosis:?}");
     }
 
     #[rstest]
