@@ -303,7 +303,8 @@ fn is_comment(head: &str) -> bool {
         let of_a_log = rest.starts_with(|c: char| c.is_ascii_digit() || c == '[') || rest.starts_with("vso[");
         let is_indented = rest.starts_with("  ");
         let of_a_prompt = !is_indented && AFTER_A_PROMPT.iter().any(|word| rest.trim_start().starts_with(word));
-        !(of_a_log || of_a_prompt || rest.trim().is_empty())
+        let is_bare = !is_indented && rest.trim().is_empty();
+        !(of_a_log || of_a_prompt || is_bare)
     });
     is_hash
         || ["//", "/*", "*/", "<!--", "-- ", ";;", "\"\"\"", "'''"].iter().any(|sign| head.starts_with(sign))

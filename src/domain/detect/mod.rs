@@ -150,3 +150,6 @@ fn in_phase(build: &Build, phase: &Phase) -> Vec<Finding> {
     }
     findings
 }
+
+#[cfg(test)]
+mod tests;
