@@ -425,3 +425,6 @@ fn piece_end(buffer: &[u8], at: usize) -> usize {
 fn has_line_end(buffer: &[u8], from: usize, to: usize) -> bool {
     memchr::memchr(b'\n', buffer.get(from..to).unwrap_or_default()).is_some()
 }
+
+#[cfg(test)]
+mod tests;
