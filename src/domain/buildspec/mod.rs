@@ -149,6 +149,7 @@ pub fn take_back(text: &str, splice: &Splice) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rstest::rstest;
 
     const LINE: &str = r#"echo "${DOCKERHUB_PASSWORD}" | docker login -u "${DOCKERHUB_USERNAME}" --password-stdin"#;
 
@@ -214,6 +215,19 @@ mod tests {
         };
         assert_eq!(placed(&text("")).phase, "pre_build");
         assert_eq!(refusal(&text("    run-as: app\n")), "inside_script");
+    }
+
+    #[rstest]
+    #[case("echo a", Placement::NotNeeded(Spare::NoPull { line: 5 }))]
+    #[case(
+        "make",
+        Placement::Refused(Refusal::HiddenDockerUse { line: 8, column: 9, calls: refusal::Hidden::Make })
+    )]
+    fn who_asks_for_docker_as_a_runtime_uses_it(#[case] command: &str, #[case] expected: Placement) {
+        let text = format!(
+            "version: 0.2\nphases:\n  install:\n    runtime-versions:\n      docker: 19\n  build:\n    commands:\n      - {command}\n"
+        );
+        assert_eq!(place_login(&text, &Login::default()), expected);
     }
 
     #[test]

@@ -53,6 +53,17 @@ pub(super) fn is_too_nested(script: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::shell::{Unreadable, parse};
+    use super::*;
+
+    #[test]
+    fn what_is_nested_as_deep_as_it_may_be_is_read() {
+        for (opener, deepest) in
+            [("(", DEEPEST_PARENTHESES), ("case a in a) ", DEEPEST_PARENTHESES), ("{ ", DEEPEST_NESTING)]
+        {
+            assert!(!is_too_nested(&opener.repeat(deepest)), "{opener}");
+            assert!(is_too_nested(&opener.repeat(deepest + 1)), "{opener}");
+        }
+    }
 
     #[test]
     fn nesting_is_refused_before_it_costs_stack_or_time() {

@@ -3,6 +3,7 @@
 mod attribute;
 mod echo;
 mod frame;
+mod listing;
 
 use super::clean::{self, Line};
 

@@ -118,3 +118,15 @@ fn refused_logins_are_told_with_their_lines_and_no_more_of_them_than_are_kept() 
         assert_eq!(seen.evidence.place, Place::Log(1 + index * lines));
     }
 }
+
+/// A log that is read by its tail begins within a phase.
+#[test]
+fn a_log_may_begin_within_a_phase() {
+    let mut scanner = Scanner::in_phase(PhaseName::new("BUILD"));
+    scanner.push(
+        format!("{HUB}\n{STAMP} Entering phase POST_BUILD\n{}docker pull a/b:1\n{HUB}\n", noise(AHEAD)).as_bytes(),
+    );
+    let findings = scanner.finish().findings;
+    let seen: Vec<_> = findings.iter().map(|f| (f.phase.as_ref().unwrap().as_str(), line_of(f))).collect();
+    assert_eq!(seen, [("BUILD", 1), ("POST_BUILD", 4 + noise(AHEAD).lines().count() as u64)]);
+}
