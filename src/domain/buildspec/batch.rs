@@ -87,6 +87,7 @@ mod tests {
     #[case("batch:\n  build-list:\n    - identifier: a\n    - identifier: b\n      buildspec: ci/b.yml\n", Some((5, "buildspec")))]
     #[case("batch:\n  build-matrix:\n    dynamic:\n      buildspec: [a.yml, b.yml]\n", Some((4, "buildspec")))]
     #[case("batch:\n  build-graph:\n    - identifier: a\n      env:\n        type: WINDOWS_SERVER_2022_CONTAINER\n", Some((5, "type")))]
+    #[case("batch:\n  build-list:\n    - {identifier: a, buildspec: a.yml, type: b}\n", Some((3, "buildspec")))]
     // What stands first is named, wherever it is nested.
     #[case("batch:\n  build-list:\n    - identifier: a\n      buildspec: a.yml\n    - identifier: b\n      env: {type: LINUX_CONTAINER}\n", Some((4, "buildspec")))]
     #[case("batch:\n  build-list:\n    - env: {type: LINUX_CONTAINER}\n      buildspec: a.yml\n", Some((3, "type")))]

@@ -300,6 +300,7 @@ mod tests {
             ("run -p80:80 --name web --env-file=x nginx", Action::Pull(Registry::Hub)),
             ("run -itv /a:/b ghcr.io/a/b", Action::Pull(Registry::Other)),
             ("run -d nginx", Action::Pull(Registry::Hub)),
+            ("run --name web ghcr.io/a/b", Action::Pull(Registry::Other)),
             ("run -v /a:/b ghcr.io/a/b", Action::Pull(Registry::Other)),
             ("container run --rm busybox", Action::Pull(Registry::Hub)),
             ("container ls", Action::Uses),

@@ -36,7 +36,7 @@ fn an_echo_ends_where_its_command_does(#[case] text: &str, #[case] expected: &st
 #[case(&format!("{RUN} for i in 1; do\n ls\ndone"), false)]
 #[case(&format!("{RUN} for i in 1; do\n ls\ndone\nout"), true)]
 #[case(&format!("{REPORT} for i in 1; do\n ls\nout"), false)]
-#[case(&format!("{REPORT} for i in 1; do\n done exit status 1\nout"), true)]
+#[case(&format!("{REPORT} for i in 1; do\n done exit status 1\nout"), false)]
 #[case(&format!("{REPORT} for i in 1; do\n done exit status 1\nout\nout"), true)]
 fn an_echo_is_over_where_its_end_is_seen(#[case] text: &str, #[case] expected: bool) {
     assert_eq!(is_over(&clean::lines(text.as_bytes(), 1, 0)), expected, "{text}");
