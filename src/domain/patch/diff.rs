@@ -36,8 +36,8 @@ pub fn of_text(before: &str, after: &str) -> Option<String> {
     let below = old[old.len() - rest..].iter().take(CONTEXT).take_while(is_shown).take_while(is_inside).count();
     let mut diff = format!("--- a/{UNNAMED}\n+++ b/{UNNAMED}\n");
     let (was, is) = (above + gone.len() + below, above + come.len() + below);
-    // An empty range is named by the line before it.
-    let start = |count: usize| if count == 0 { same - above } else { same - above + 1 };
+    // An empty range, which has no line above either, is named by the line before it.
+    let start = |count: usize| if count == 0 { same } else { same - above + 1 };
     let _ = writeln!(diff, "@@ -{},{was} +{},{is} @@", start(was), start(is));
     old[same - above..same].iter().for_each(|line| push(&mut diff, ' ', line));
     gone.iter().for_each(|line| push(&mut diff, '-', line));
