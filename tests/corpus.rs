@@ -8,6 +8,7 @@
 //! `dresses.jsonl` was written program by program and dress by dress, each of its five batches (`D1` to `D5`) before a rule
 //! was changed for it.
 //! Records that even a person may argue about are marked `borderline` and printed, not counted.
+//! `told/` holds what is told of each record now, right or wrong, so that a change of the rules shows in a diff what it does.
 //!
 //! `CORPUS=file.jsonl cargo test --test corpus -- --ignored --nocapture` measures records that are not in the repository.
 
@@ -20,7 +21,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use unthrottled::domain::build::PhaseName;
 use unthrottled::domain::classify::{Cause, Diagnosis, Login, Registry, UnknownReason, classify_text};
-use unthrottled::domain::detect::{Scanner, families::FAMILIES};
+use unthrottled::domain::detect::{Place, Scanner, families::FAMILIES};
 
 #[derive(Clone, Debug, Deserialize)]
 struct Record {
@@ -285,6 +286,72 @@ fn each_family_finds_its_records() {
             assert!(names.contains(&record.variant.as_str()), "{}: {names:?}\n{}", record.id, record.log);
         }
     }
+}
+
+/// What is told of a record, in full: the diagnosis, then each finding and each sign of a broken login.
+fn told(record: &Record) -> String {
+    let mut scanner = Scanner::new();
+    scanner.push(record.log.as_bytes());
+    let scan = scanner.finish();
+    let phase = (record.phase != "unknown").then(|| PhaseName::new(&record.phase));
+    let diagnosis = classify_text(&scan, phase.as_ref());
+    let mut told = format!("{}: {}", record.id, word(diagnosis.cause));
+    if diagnosis.cause != Cause::NotThrottled {
+        told += &format!(" {} {}", word(diagnosis.registry), word(diagnosis.login));
+        told += &diagnosis.site.map(|site| format!(" {}", word(site))).unwrap_or_default();
+        told += if diagnosis.recovered { " recovered" } else { "" };
+    }
+    told += &diagnosis.phase.map(|phase| format!(" {phase}")).unwrap_or_default();
+    told += &scan.failed_phase.map(|phase| format!(" failed={phase}")).unwrap_or_default();
+    for finding in &scan.findings {
+        let Place::Log(line) = finding.evidence.place else { panic!("{finding:?}") };
+        let image = finding.image.as_deref().unwrap_or("-");
+        let recovered = if finding.recovered { " recovered" } else { "" };
+        let (limit, certainty) = (finding.limit, finding.certainty);
+        told += &format!("\n  {line} x{} {} {limit:?} {certainty:?}", finding.times, finding.family);
+        told += &format!(" {} {} {image}{recovered}", word(finding.registry), word(finding.login));
+        told += &finding.phase.as_ref().map(|phase| format!(" {phase}")).unwrap_or_default();
+        told += &format!("\n    {}", finding.evidence.quote);
+    }
+    for seen in &scan.troubles {
+        let Place::Log(line) = seen.evidence.place else { panic!("{seen:?}") };
+        told += &format!("\n  {line} {:?}\n    {}", seen.trouble, seen.evidence.quote);
+    }
+    told + "\n"
+}
+
+/// The bar may be held while single records change. What a change of the rules does to each of them shows in the diff:
+/// `INSTA_UPDATE=always cargo test --test corpus what_is_told`.
+fn is_told_of(name: &str, text: &str) {
+    let told: String = records(text).iter().map(told).collect();
+    insta::with_settings!({ snapshot_path => "corpus/told", prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!(name, told);
+    });
+}
+
+#[test]
+fn what_is_told_of_real_messages_is_known() {
+    is_told_of("dev", DEV);
+}
+
+#[test]
+fn what_is_told_of_look_alikes_is_known() {
+    is_told_of("families", FAMILY_LINES);
+}
+
+#[test]
+fn what_is_told_of_other_programs_is_known() {
+    is_told_of("programs", OTHER_PROGRAMS);
+}
+
+#[test]
+fn what_is_told_of_threads_is_known() {
+    is_told_of("threads", THREADS);
+}
+
+#[test]
+fn what_is_told_of_records_of_strangers_is_known() {
+    is_told_of("blind", BLIND);
 }
 
 /// What must not change when only the dress of a log changes.

@@ -217,7 +217,7 @@ fn by_context(build: &Build, failed: &Phase) -> Diagnosis {
         };
     };
     if finding.certainty == Certainty::Probable {
-        return Diagnosis { phase: Some(failed.name.clone()), ..cut(finding) };
+        return cut(finding);
     }
     let mut diagnosis = refused(finding);
     // AWS ties a refused build image to Docker Hub only if the image is from Docker Hub. Behind another host (a vanity
@@ -271,7 +271,7 @@ fn later_phase(failed: &Phase, log: LogReading<'_>) -> Diagnosis {
         return Diagnosis { phase, ..cut(finding) };
     }
     let login = login_told(finding, &of_phase);
-    Diagnosis { phase, login, site: Some(Site::DockerClient), ..refused(finding) }
+    Diagnosis { phase, login, ..refused(finding) }
 }
 
 /// The refusal that a build failed of: the last that the client did not get over. One that was cut counts only if no other
@@ -439,6 +439,11 @@ mod tests {
     }
 
     const RUN: &str = "[Container] 2025/06/18 07:02:11.402803";
+    const WHOLE: &str = "toomanyrequests: You have reached your unauthenticated pull rate limit. \
+                         https://www.docker.com/increase-rate-limit";
+    const CUT: &str = "CannotPullContainerError: inspect image has been retried 5 time(s): httpReadSeeker: failed open: unexpected \
+                       status code https://registry-1.docker.io/v2/acme/a-long-name/manifests/sha256:\
+                       330a24bcd4e0058d70e70a0bb1ff805065161ffe3aa96296f09b5550aa1b2c3d...";
 
     #[test]
     fn a_phase_that_runs_commands_needs_the_log() {
@@ -467,6 +472,51 @@ mod tests {
         let recovered = later(failed(), &text("PRE_BUILD", "SUCCEEDED"));
         assert_eq!(recovered.cause, Cause::NotThrottled);
         assert_eq!(later(failed(), &text("POST_BUILD", "FAILED")).cause, Cause::NotThrottled);
+    }
+
+    /// As in a log that is read by its tail.
+    #[test]
+    fn a_refusal_without_a_phase_near_is_of_the_phase_that_failed() {
+        let failed = || vec![phase("BUILD", "FAILED", "")];
+        let pulled = later(failed(), &format!("Step 1/2 : FROM node\n{HUB}\n"));
+        assert_eq!((pulled.cause, pulled.site), (Cause::HubPullLimit, Some(Site::DockerClient)));
+        assert_eq!(pulled.phase, Some(PhaseName::new("BUILD")));
+        let cut = later(failed(), CUT);
+        assert_eq!((cut.cause, cut.phase), (Cause::Unknown, Some(PhaseName::new("BUILD"))));
+    }
+
+    /// A message that was cut says less than a whole one, wherever it stands and whether it is of the same pull.
+    #[rstest]
+    #[case(WHOLE, CUT, 2)]
+    #[case(CUT, WHOLE, 2)]
+    #[case(HUB, CUT, 1)]
+    #[case(CUT, HUB, 1)]
+    fn a_whole_message_decides_before_one_that_was_cut(
+        #[case] first: &str,
+        #[case] last: &str,
+        #[case] refusals: usize,
+    ) {
+        let text = format!("{first}\n{}{last}\n", "#7 4.1 Get:17 libc6\n".repeat(20));
+        let scan = log(&text);
+        assert_eq!(scan.findings.len(), refusals, "{scan:?}");
+        let diagnosis = later(vec![phase("BUILD", "FAILED", "")], &text);
+        assert_eq!((diagnosis.cause, diagnosis.reason), (Cause::HubPullLimit, None));
+        assert!(diagnosis.evidence[0].quote.starts_with("toomanyrequests"), "{diagnosis:?}");
+    }
+
+    #[rstest]
+    #[case(Some("PROVISIONING"), Site::BuildImage)]
+    #[case(Some("BUILD"), Site::DockerClient)]
+    #[case(None, Site::DockerClient)]
+    fn a_text_is_told_by_its_phase_who_pulled(#[case] of: Option<&str>, #[case] site: Site) {
+        let diagnosis = classify_text(&log(HUB), of.map(PhaseName::new).as_ref());
+        assert_eq!((diagnosis.cause, diagnosis.site), (Cause::HubPullLimit, Some(site)));
+    }
+
+    #[test]
+    fn a_refused_login_is_no_refused_pull() {
+        let text = "Error response from daemon: login attempt to https://registry-1.docker.io/v2/ failed with status: 429 Too Many Requests";
+        assert_eq!(classify_text(&log(text), None).cause, Cause::HubLoginLimit);
     }
 
     #[test]

@@ -198,6 +198,14 @@ mod tests {
         assert!(seen.iter().all(|seen| seen.trouble == Trouble::AccessDenied));
     }
 
+    /// The token service answers much else, and others have one, too.
+    #[rstest]
+    #[case("unexpected status from POST request to https://auth.docker.io/token: 503 Service Unavailable")]
+    #[case("unexpected status from POST request to https://ghcr.io/token: 401 Unauthorized")]
+    fn another_answer_of_a_token_service_is_no_refused_login(#[case] text: &str) {
+        assert_eq!(in_line(text), None);
+    }
+
     #[test]
     fn a_login_that_was_refused_in_a_phase_that_did_not_fail_broke_nothing() {
         use crate::domain::testing::build;

@@ -87,10 +87,22 @@ mod tests {
     #[case("batch:\n  build-list:\n    - identifier: a\n    - identifier: b\n      buildspec: ci/b.yml\n", Some((5, "buildspec")))]
     #[case("batch:\n  build-matrix:\n    dynamic:\n      buildspec: [a.yml, b.yml]\n", Some((4, "buildspec")))]
     #[case("batch:\n  build-graph:\n    - identifier: a\n      env:\n        type: WINDOWS_SERVER_2022_CONTAINER\n", Some((5, "type")))]
+    #[case("batch:\n  build-list:\n    - {identifier: a, buildspec: a.yml, type: b}\n", Some((3, "buildspec")))]
+    // What stands first is named, wherever it is nested.
+    #[case("batch:\n  build-list:\n    - identifier: a\n      buildspec: a.yml\n    - identifier: b\n      env: {type: LINUX_CONTAINER}\n", Some((4, "buildspec")))]
+    #[case("batch:\n  build-list:\n    - env: {type: LINUX_CONTAINER}\n      buildspec: a.yml\n", Some((3, "type")))]
     #[case("{\"batch\": {\"build-list\": [{\"identifier\": \"a\", \"buildspec\": \"a.yml\"}]}}", Some((1, "buildspec")))]
     fn what_a_batch_gives_its_builds(#[case] batch: &str, #[case] own: Option<(usize, &'static str)>) {
         let text = if batch.starts_with('{') { batch.to_string() } else { format!("{batch}{REST}") };
         let found = own_of_members(&text).map(|own| (own.line, own.key));
         assert_eq!(found, own, "{text}");
+    }
+
+    /// Each line names the one above three times: 3^12 nodes. None of them is one that tells.
+    #[test]
+    fn a_batch_of_aliases_upon_aliases_is_not_read_to_its_end() {
+        let aliases: String = (1..12).map(|at| format!("  a{at}: &a{at} [*a{0}, *a{0}, *a{0}]\n", at - 1)).collect();
+        let text = format!("{REST}batch:\n  a0: &a0 [x, y, z]\n{aliases}");
+        assert_eq!(own_of_members(&text), Some(OwnOfMembers { line: 6, key: "buildspec" }));
     }
 }

@@ -134,6 +134,7 @@ mod tests {
     #[rstest]
     #[case(&["docker login -u AWS -p x 1.dkr.ecr.eu-west-1.amazonaws.com", "docker build ."])]
     #[case(&["echo docker login", "make image"])]
+    #[case(&["export TAG=latest", "docker build -t app:$TAG ."])]
     fn other_logins_and_words_about_logins_are_none(#[case] commands: &[&str]) {
         let clients = of(commands).unwrap();
         assert_eq!((clients.login, clients.other, clients.docker), (None, None, true));

@@ -292,7 +292,7 @@ fn hidden(program: &str, path: &str, arguments: &[String]) -> Option<Hidden> {
         "su" | "runuser" | "gosu" => Some(Hidden::Elsewhere),
         "." | "source" | "sh" | "bash" | "dash" | "ash" | "zsh" => Some(Hidden::Script),
         "python" | "python3" | "node" | "ruby" | "perl" | "powershell" | "pwsh"
-            if !first.starts_with('-') || is_script(first) =>
+            if !first.starts_with('-') || arguments.iter().any(|word| is_script(word)) =>
         {
             Some(Hidden::Script)
         }
@@ -338,8 +338,31 @@ mod tests {
             "/usr/bin/docker build .",
             "${DOCKER} build .",
             "D=docker; $D build .",
+            "env A_B=c docker build .",
         ] {
             assert_eq!(actions(script), [BUILDS], "{script}");
+        }
+    }
+
+    #[test]
+    fn only_what_may_pull_log_in_or_set_a_variable_is_worth_reading() {
+        for script in ["docker build .", "Docker Pull a", "A=b", "export A", "export A=b c", "x | sudo podman login"] {
+            assert!(is_worth_reading(script), "{script}");
+        }
+        for script in ["docker tag a b", "docker push a", "npm ci", "npm run build", "echo a=b", ""] {
+            assert!(!is_worth_reading(script), "{script}");
+        }
+    }
+
+    #[test]
+    fn wrappers_within_wrappers_are_looked_through_as_far_as_anyone_nests_them() {
+        let of = |wrapper: &str, times: usize| {
+            let script = format!("{}docker build .", wrapper.repeat(times));
+            deeds(&script, Shell::Sh, &mut Variables::default(), None)
+        };
+        for wrapper in ["sudo ", "eval "] {
+            assert_eq!(of(wrapper, DEEPEST - 1), Ok(vec![Deed::Does(BUILDS)]), "{wrapper}");
+            assert_eq!(of(wrapper, DEEPEST), Err(Unreadable), "{wrapper}");
         }
     }
 
@@ -412,6 +435,13 @@ mod tests {
             ("./ci/build", Action::Calls(Hidden::Script)),
             (". ci/env", Action::Calls(Hidden::Script)),
             ("su - builder -c 'docker build .'", Action::Calls(Hidden::Elsewhere)),
+            ("$CODEBUILD_SRC_DIR/ci/build", Action::Calls(Hidden::Script)),
+            ("env ./a=b docker build .", Action::Calls(Hidden::Script)),
+            // What a shell reads is the script that it names, not the words behind or its input.
+            ("bash ci/doc 'docker build .'", Action::Calls(Hidden::Script)),
+            ("bash -x ci/build 'docker build .'", Action::Calls(Hidden::Script)),
+            ("bash --norc 'docker build .'", Action::Calls(Hidden::Script)),
+            ("bash ci/build <<EOF\ndocker build .\nEOF", Action::Calls(Hidden::Script)),
         ] {
             assert_eq!(actions(script), [action], "{script}");
         }
@@ -432,6 +462,8 @@ mod tests {
             ("k3d cluster create ci", Action::Pull(Registry::Hub)),
             ("service docker start", Action::Daemon),
             ("python3 build.py", Action::Calls(Hidden::Script)),
+            ("python3 manage", Action::Calls(Hidden::Script)),
+            ("python3 -u build.py", Action::Calls(Hidden::Script)),
             ("docker stack ls", Action::Uses),
             ("docker service ls", Action::Uses),
             ("docker buildx inspect", Action::Uses),

@@ -50,8 +50,8 @@ pub(super) fn docker(arguments: &[String]) -> Action {
     };
     match name.as_str() {
         "image" | "container" | "builder" => match rest.split_first() {
-            Some((name, rest)) if matches!(name.as_str(), "build" | "pull" | "run" | "create") => leaf(name, rest),
-            _ => Action::Uses,
+            Some((name, rest)) => leaf(name, rest),
+            None => Action::Uses,
         },
         "buildx" => buildx(rest),
         "compose" => compose(rest),
@@ -152,8 +152,7 @@ fn login(arguments: &[String]) -> Registry {
             }
             "2>&1" => {}
             flag if flag.starts_with('-') => {
-                let value =
-                    flag.strip_prefix("--username=").or_else(|| flag.strip_prefix("-u").filter(|v| !v.is_empty()));
+                let value = flag.strip_prefix("--username=").or_else(|| flag.strip_prefix("-u"));
                 user = value.map(|value| value.trim_start_matches('=')).or(user);
             }
             _ => positional = positional.or(Some(word)),
@@ -263,6 +262,7 @@ mod tests {
             ("${ECR_REPOSITORY}:latest", Registry::Other),
             ("${REPOSITORY_URI}:latest", Registry::Unknown),
             ("${REGISTRY}/app", Registry::Unknown),
+            ("app-${STAGE}:1", Registry::Unknown),
         ] {
             assert_eq!(image(reference), registry, "{reference}");
         }
@@ -282,6 +282,10 @@ mod tests {
             ("login -u ${U} -p ${P} ${ECR_URL}", Registry::Other),
             ("login -u ${U} -p ${P} ${DOCKER_HUB_URL}", Registry::Hub),
             ("login -u ${U} ghcr.io --password-stdin", Registry::Other),
+            ("login -u ${U} registry.${DOMAIN}", Registry::Other),
+            ("login -u ${U} localhost:5000", Registry::Other),
+            ("login -uAWS -p x ${URL}", Registry::Other),
+            ("login -u me -p secret 2>&1", Registry::Hub),
         ] {
             assert_eq!(of(line), Action::Login(registry), "{line}");
         }
@@ -295,7 +299,11 @@ mod tests {
             ("run --rm -it -v /a:/b -e A=b public.ecr.aws/x/y sh", Action::Pull(Registry::Other)),
             ("run -p80:80 --name web --env-file=x nginx", Action::Pull(Registry::Hub)),
             ("run -itv /a:/b ghcr.io/a/b", Action::Pull(Registry::Other)),
+            ("run -d nginx", Action::Pull(Registry::Hub)),
+            ("run --name web ghcr.io/a/b", Action::Pull(Registry::Other)),
+            ("run -v /a:/b ghcr.io/a/b", Action::Pull(Registry::Other)),
             ("container run --rm busybox", Action::Pull(Registry::Hub)),
+            ("container ls", Action::Uses),
             ("image build .", Action::Pull(Registry::Unknown)),
             ("buildx build --platform linux/arm64 .", Action::Pull(Registry::Unknown)),
             ("buildx create --use", Action::Pull(Registry::Hub)),

@@ -121,7 +121,6 @@ impl Document {
             Kind::Scalar { text, style } => {
                 *style == ScalarStyle::Plain && matches!(&**text, "" | "~" | "null" | "Null" | "NULL")
             }
-            Kind::Alias(None) => true,
             _ => false,
         }
     }

@@ -235,6 +235,7 @@ fn eol(text: &str, at: usize) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rstest::rstest;
 
     const BEFORE: &str =
         "phases:\n  build:\n    commands:\n      - a b\n      - |\n        c\n      # d\n      - 'e'\n";
@@ -268,5 +269,38 @@ mod tests {
         ] {
             assert!(!passes(&BEFORE.replacen(from, to, 1)), "{what}");
         }
+    }
+
+    const WITH: &str = "phases:\n  build:\n    commands:\n      - a\n      # b\n      - docker login L\n      - c\n";
+
+    /// Whether a text counts as `WITH` before the login came.
+    #[rstest]
+    #[case("phases:\n  build:\n    commands:\n      - a\n      # b\n      - c\n", true)]
+    #[case(WITH, false)]
+    #[case("phases:\n  build:\n    commands:\n      - a\n      - c\n", false)]
+    #[case("phases:\n  build:\n    commands:\n      - a\n      # b\n      - d\n", false)]
+    #[case("phases:\n  build:\n    commands:\n      - a\n      # b\n", false)]
+    #[case("phases:\n  build:\n    commands:\n      - a\n      # b\n      - docker login L\n", false)]
+    #[case("phases: [\n", false)]
+    fn only_the_login_may_be_gone(#[case] without: &str, #[case] expected: bool) {
+        assert_eq!(is_undone(WITH, without, "      - docker login L\n"), expected);
+    }
+
+    #[rstest]
+    #[case("docker login L\na\nb\n", "a\nb\n", true)]
+    #[case("a\ndocker login L\nb\n", "a\nb\n", true)]
+    #[case("docker login L\na\nb\n", "a\nc\n", false)]
+    #[case("a\necho docker login L\nb\n", "a\necho b\n", false)]
+    fn only_the_line_of_the_login_may_be_gone(#[case] with: &str, #[case] without: &str, #[case] expected: bool) {
+        let text = |script: &str, next: &str| {
+            let script = script.replace('\n', "\n      ");
+            format!(
+                "phases:\n  build:\n    commands: |\n      {}\n  post_build:\n    commands: {next}\n",
+                script.trim_end()
+            )
+        };
+        let is_undone = |next| is_undone(&text(with, "d"), &text(without, next), "      docker login L\n");
+        assert_eq!(is_undone("d"), expected);
+        assert!(!is_undone("e"), "another command is another");
     }
 }

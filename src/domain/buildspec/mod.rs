@@ -138,7 +138,7 @@ fn find(text: &str, login: &Login) -> Result<Placement, Placement> {
 pub fn take_back(text: &str, splice: &Splice) -> Option<String> {
     let mut found = text.match_indices(splice.insert.as_str());
     let (at, _) = found.next()?;
-    if found.next().is_some() || splice.insert.ends_with('\n') && !(at == 0 || text[..at].ends_with('\n')) {
+    if found.next().is_some() || splice.insert.ends_with('\n') && !text[..at].ends_with('\n') {
         return None;
     }
     let moved = Splice { at, ..splice.clone() };
@@ -149,6 +149,7 @@ pub fn take_back(text: &str, splice: &Splice) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rstest::rstest;
 
     const LINE: &str = r#"echo "${DOCKERHUB_PASSWORD}" | docker login -u "${DOCKERHUB_USERNAME}" --password-stdin"#;
 
@@ -193,5 +194,45 @@ mod tests {
             .replace("    commands:\n", "    commands:\n      - |\n        x\n")
             .replace("      - echo", "        - echo");
         assert_eq!(take_back(&swallowed, &splice), None, "no command of its own any more");
+        let indented = changed.replace("      - ", "        - ");
+        assert_eq!(take_back(&indented, &splice), None, "the line is another: it begins with more blanks");
+    }
+
+    fn refusal(text: &str) -> &'static str {
+        match place_login(text, &Login::default()) {
+            Placement::Refused(refusal) => refusal.tag(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A login is kept in the home of who logged in: in a phase of another user it would be of no use.
+    #[test]
+    fn no_login_goes_into_a_phase_of_another_user() {
+        let text = |user: &str| {
+            format!(
+                "version: 0.2\nphases:\n  pre_build:\n    commands:\n      - echo a\n  build:\n{user}    commands: docker build .\n"
+            )
+        };
+        assert_eq!(placed(&text("")).phase, "pre_build");
+        assert_eq!(refusal(&text("    run-as: app\n")), "inside_script");
+    }
+
+    #[rstest]
+    #[case("echo a", Placement::NotNeeded(Spare::NoPull { line: 5 }))]
+    #[case(
+        "make",
+        Placement::Refused(Refusal::HiddenDockerUse { line: 8, column: 9, calls: refusal::Hidden::Make })
+    )]
+    fn who_asks_for_docker_as_a_runtime_uses_it(#[case] command: &str, #[case] expected: Placement) {
+        let text = format!(
+            "version: 0.2\nphases:\n  install:\n    runtime-versions:\n      docker: 19\n  build:\n    commands:\n      - {command}\n"
+        );
+        assert_eq!(place_login(&text, &Login::default()), expected);
+    }
+
+    #[test]
+    fn a_variable_that_a_command_sets_is_not_taken_for_the_login() {
+        let text = "version: 0.2\nphases:\n  build:\n    commands:\n      - cd x; DOCKERHUB_USERNAME=me\n      - docker build .\n";
+        assert_eq!(refusal(text), "variable_in_use");
     }
 }

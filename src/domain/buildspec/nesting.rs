@@ -53,6 +53,17 @@ pub(super) fn is_too_nested(script: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::shell::{Unreadable, parse};
+    use super::*;
+
+    #[test]
+    fn what_is_nested_as_deep_as_it_may_be_is_read() {
+        for (opener, deepest) in
+            [("(", DEEPEST_PARENTHESES), ("case a in a) ", DEEPEST_PARENTHESES), ("{ ", DEEPEST_NESTING)]
+        {
+            assert!(!is_too_nested(&opener.repeat(deepest)), "{opener}");
+            assert!(is_too_nested(&opener.repeat(deepest + 1)), "{opener}");
+        }
+    }
 
     #[test]
     fn nesting_is_refused_before_it_costs_stack_or_time() {
@@ -75,13 +86,16 @@ mod tests {
             "a[",
             "$[",
             "`if a; then ",
+            // Words that close nothing where no command begins.
+            "case a in a) echo esac; ",
+            "if a; then echo fi; ",
         ];
         for opener in openers {
             assert_eq!(parse(&opener.repeat(1_000)), Err(Unreadable), "{opener}");
         }
-        let english = "echo waiting for it while it starts if it does\n".repeat(100);
+        let english = "echo in case of waiting for it while it starts if it does\n".repeat(100);
         assert_eq!(parse(&english).unwrap().len(), 100);
-        let sequence = "if a; then b; fi; case c in d) e;; esac; (f)\n".repeat(50);
-        assert_eq!(parse(&sequence).unwrap().len(), 200);
+        let sequence = "if a; then b; fi; case c in d) e;; esac; (f); g ${h} i[j]\n".repeat(50);
+        assert_eq!(parse(&sequence).unwrap().len(), 250);
     }
 }

@@ -173,6 +173,11 @@ mod tests {
             ("cat <<A <<B\nx\nA\ny\nB\ndocker build .", vec!["docker build ."]),
             ("cat <<-'A' | tee x\n\ta; b\n\tA\ndocker build . && cat <<B\nB", vec!["docker build ."]),
             ("while true; do ! docker build .; done", vec!["docker build ."]),
+            ("cat < x\ndocker build .", vec!["docker build ."]),
+            ("a\n\"docker\" build .", vec!["docker build ."]),
+            ("echo \"it's\"; docker build .", vec!["docker build ."]),
+            ("{ docker build .; }\nb", vec!["docker build ."]),
+            ("case a in\nx) b;;\nesac\ndocker build .", vec!["docker build ."]),
         ] {
             assert_eq!(plain_commands(script), Some(expected.iter().map(ToString::to_string).collect()), "{script}");
             let all: Vec<String> = parse(script)
@@ -200,6 +205,10 @@ mod tests {
             "bash <<< 'docker build .'",
             "cat <<$X\nx\n$X\ndocker build .",
             "echo $'it\\'s; docker build .'",
+            "cat <<'A B'\nx\nA\ndocker build .\nA B",
+            // Quotes within quotes: no command of these is docker.
+            "echo \"`a \"; docker build .; \"b`\"",
+            "echo \"$(echo ')\"; docker build .; echo \"')\"",
             "docker build \\\n  .",
             "case a in x) docker build .;; esac",
             "f() { docker build .; }",

@@ -85,6 +85,10 @@ mod tests {
             ("- export TOKEN=abc", "- export TOKEN=***"),
             ("- x --api-key abc --path d", "- x --api-key *** --path d"),
             ("- export TOKEN=$SECRET", "- export TOKEN=$SECRET"),
+            ("- export TOKEN=\"${MY_SECRET}\"", "- export TOKEN=\"${MY_SECRET}\""),
+            // Names no variable, or more than one: what else is there may be the secret.
+            ("- export TOKEN=$", "- export TOKEN=***"),
+            ("- export TOKEN=$SECRET-hunter2", "- export TOKEN=***"),
             ("- git clone https://me:pw@example.com/x", "- git clone https://***@example.com/x"),
             ("- x dckr_pat_0123456789abcdefgh", "- x ***"),
             ("- a\u{7}\u{1b}[31mb", "- a [31mb"),

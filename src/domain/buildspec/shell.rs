@@ -347,6 +347,7 @@ mod tests {
             ("a <(b) # c", vec!["b", "a "]),
             ("# a\necho 'a; b' \"c; d\" e\\;", vec!["echo a; b c; d e;"]),
             ("a \\\n  --b", vec!["a --b"]),
+            ("a ${b:+$(c)}", vec!["c", "a ${b:+$(c)}"]),
         ] {
             assert_eq!(calls(script), expected, "{script}");
         }
@@ -360,6 +361,30 @@ mod tests {
         assert_eq!(word.script(), "$A/b:${C}d");
         assert_eq!(word.parts[0], Part::Variable("A".to_string(), "$A".to_string()));
         assert_eq!(calls[0].words[1].literal().as_deref(), Some("pull"));
+        let mixed = read("docker pull \"$A/b:$(c)\"").unwrap();
+        assert_eq!(mixed[1].words[2].parts[0], Part::Variable("A".to_string(), "$A".to_string()));
+    }
+
+    #[test]
+    fn scripts_within_scripts_are_read_as_deep_as_anyone_nests_them() {
+        let nested = |around: &str, times: usize| {
+            let inner = format!("{}b{}", "$(".repeat(times), ")".repeat(times));
+            read(&around.replace('_', &inner))
+        };
+        for (around, own) in [("a _", 0), ("a `c _`", 1), ("a ${c:-_}", 1)] {
+            assert!(nested(around, DEEPEST_SCRIPT - own).is_ok(), "{around}");
+            assert_eq!(nested(around, DEEPEST_SCRIPT + 1 - own), Err(Unreadable), "{around}");
+        }
+    }
+
+    #[test]
+    fn of_a_long_script_the_statements_that_are_worth_it_are_read() {
+        let filling = "echo filling\n".repeat(40);
+        let script = format!("{filling}if a; then docker build . > log; fi\n{filling}A=b\n");
+        let calls = read_worth(&script, &|statement| statement.contains("docker")).unwrap();
+        let words: Vec<String> = calls.iter().filter_map(|call| call.words.first()?.literal()).collect();
+        assert_eq!(words, ["a", "docker"]);
+        assert_eq!(calls.last().unwrap().assignments.len(), 1);
     }
 
     #[test]

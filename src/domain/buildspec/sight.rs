@@ -129,10 +129,19 @@ mod tests {
     #[case("      - docker login -u a -p b\n      - docker build .\n", Sight::LoggedIn { line: 5 })]
     #[case("      - echo hello\n", Sight::Nothing)]
     #[case("      - podman pull docker.io/library/redis\n", Sight::Perhaps { line: Some(5), why: "podman or buildah".to_string() })]
+    #[case("      - docker tag a b\n      - ./a.sh\n", Sight::Perhaps { line: Some(6), why: "a script that is called".to_string() })]
     // A variable of the login's name is no login.
     #[case("      - export DOCKERHUB_USERNAME=me\n      - docker build .\n", pulls(6, "docker build ."))]
     fn what_a_buildspec_shows(#[case] commands: &str, #[case] seen: Sight) {
         assert_eq!(of(commands), seen);
+    }
+
+    /// Where `env.shell` says nothing, it is the shell of the build's image.
+    #[test]
+    fn commands_are_read_as_the_shell_of_the_image_reads_them() {
+        let text = "version: 0.2\nphases:\n  build:\n    commands:\n      - if ($a) { docker pull redis:7 }\n";
+        assert_eq!(sight(text, Shell::PowerShell), pulls(5, "if ($a) { docker pull redis:7 }"));
+        assert!(matches!(sight(text, Shell::Sh), Sight::Unreadable(_)));
     }
 
     #[rstest]
@@ -140,6 +149,10 @@ mod tests {
     #[case("      - make push-image\n      - docker run alpine\n", Some((5, Hidden::Make)))]
     #[case("      - docker run alpine\n      - ./docker/build.sh\n", None)]
     #[case("      - ./test.sh\n      - docker run alpine\n", None)]
+    #[case("      - ./docker/build.sh && docker run alpine\n", None)]
+    // What stands below runs before, in an earlier phase.
+    #[case("      - docker run alpine\n  pre_build:\n    commands:\n      - ./docker/build.sh\n", Some((8, Hidden::Script)))]
+    #[case("      - docker run alpine\n  post_build:\n    commands:\n      - ./docker/build.sh\n", None)]
     fn what_may_pull_before_the_login_is_named(#[case] commands: &str, #[case] called: Option<(usize, Hidden)>) {
         let text = format!("version: 0.2\nphases:\n  build:\n    commands:\n{commands}");
         let login = Login::default();

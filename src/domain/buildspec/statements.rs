@@ -152,6 +152,11 @@ mod tests {
             ("# it's about docker\na\ndocker build .\nb", "docker build . /"),
             ("x=(\na\n)\nb", "x= ( / a / ) /"),
             ("é && docker build ü\nb", "docker build ü /"),
+            ("make --a=b =c\ndocker build .", "docker build . /"),
+            ("case a in x) docker build .;; esac; c", "case a in x ) docker build . ;; esac /"),
+            ("[[ -n docker && b ]]\nc", "[[ -n docker && b ]] /"),
+            ("if a; then echo ]]; docker build .; fi", "if a ; then echo ]] ; docker build . ; fi /"),
+            ("if a; then if b; then docker build .; fi; fi\nc", "if a ; then if b ; then docker build . ; fi ; fi /"),
         ] {
             assert_eq!(cut(script).as_deref(), Some(expected), "{script}");
         }
@@ -159,7 +164,16 @@ mod tests {
 
     #[test]
     fn where_a_cut_is_in_doubt_there_is_none() {
-        for script in ["cat <<EOF\ndocker\nEOF", "if a\nb", "a; fi", "function f { a\n}", "(", "echo 'a", "done"] {
+        for script in [
+            "cat <<EOF\ndocker\nEOF",
+            "if a\nb",
+            "a; fi",
+            "function f { a\n}",
+            "function f() { docker build .; }",
+            "(",
+            "echo 'a",
+            "done",
+        ] {
             assert_eq!(cut(script), None, "{script}");
         }
         assert!(worth("a\nb", &|_| true).is_none(), "too short to be worth it");

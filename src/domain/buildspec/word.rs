@@ -79,3 +79,21 @@ impl Variables {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each variable is the next one thirty times over: 30^4 times seven letters.
+    #[test]
+    fn a_value_of_values_grows_no_longer_than_what_anyone_writes() {
+        let of = |name: &str| Word { parts: vec![Part::Variable(name.to_string(), format!("${name}")); 30] };
+        let mut variables = Variables::default();
+        for (name, next) in [("a", "b"), ("b", "c"), ("c", "d")] {
+            variables.set(name, of(next));
+        }
+        variables.set("d", Word::of("example"));
+        let length = variables.resolve(&of("a")).len();
+        assert!((LONGEST_VALUE..LONGEST_VALUE + 10).contains(&length), "{length}");
+    }
+}

@@ -119,7 +119,8 @@ pub fn is_comment(head: &str) -> bool {
             || ["vso[", "teamcity["].iter().any(|start| rest.starts_with(start));
         let is_indented = rest.starts_with("  ");
         let of_a_prompt = !is_indented && AFTER_A_PROMPT.iter().any(|word| rest.trim_start().starts_with(word));
-        !(of_a_log || of_a_prompt || rest.trim().is_empty())
+        let is_bare = !is_indented && rest.trim().is_empty();
+        !(of_a_log || of_a_prompt || is_bare)
     });
     is_hash
         || is_behind_code(head)

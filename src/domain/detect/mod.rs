@@ -161,3 +161,6 @@ fn in_phase(build: &Build, phase: &Phase) -> Vec<Finding> {
     }
     findings
 }
+
+#[cfg(test)]
+mod tests;

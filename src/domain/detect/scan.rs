@@ -374,3 +374,6 @@ fn reach(buffer: &[u8], at: usize) -> (usize, usize) {
         None => (from, to),
     }
 }
+
+#[cfg(test)]
+mod tests;

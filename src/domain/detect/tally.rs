@@ -1,7 +1,6 @@
 //! The refusals that a log showed, each once, and what became of them.
 
 use crate::domain::build::PhaseName;
-use crate::domain::detect::Finding;
 use crate::domain::detect::attribute::Near;
 use crate::domain::detect::clean::Line;
 use crate::domain::detect::command::Ran;
@@ -9,6 +8,7 @@ use crate::domain::detect::echo::{self, Agent};
 use crate::domain::detect::pattern::Squeezed;
 use crate::domain::detect::success::{Pulled, is_same_image, pulled_image};
 use crate::domain::detect::window::Found;
+use crate::domain::detect::{Certainty, Finding};
 use memchr::memmem::Finder;
 
 /// More refusals than this are counted, not kept.
@@ -101,7 +101,11 @@ impl Tally {
         known.rows.retain(|said| Some(said) != row.as_ref());
         known.rows.extend(row);
         known.rows.drain(..known.rows.len().saturating_sub(ROWS));
-        if found.length < known.length {
+        // What was cut before is told whole now; what tells less proves nothing better.
+        let is_surer = finding.certainty == Certainty::Certain && known.finding.certainty == Certainty::Probable;
+        let is_shorter = finding.certainty == known.finding.certainty && found.length < known.length;
+        if is_surer || is_shorter {
+            (known.finding.family, known.finding.certainty) = (finding.family, finding.certainty);
             known.length = found.length;
             known.finding.evidence = found.quoted(squeezed, lines).evidence;
         }

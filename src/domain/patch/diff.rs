@@ -36,8 +36,8 @@ pub fn of_text(before: &str, after: &str) -> Option<String> {
     let below = old[old.len() - rest..].iter().take(CONTEXT).take_while(is_shown).take_while(is_inside).count();
     let mut diff = format!("--- a/{UNNAMED}\n+++ b/{UNNAMED}\n");
     let (was, is) = (above + gone.len() + below, above + come.len() + below);
-    // An empty range is named by the line before it.
-    let start = |count: usize| if count == 0 { same - above } else { same - above + 1 };
+    // An empty range, which has no line above either, is named by the line before it.
+    let start = |count: usize| if count == 0 { same } else { same - above + 1 };
     let _ = writeln!(diff, "@@ -{},{was} +{},{is} @@", start(was), start(is));
     old[same - above..same].iter().for_each(|line| push(&mut diff, ' ', line));
     gone.iter().for_each(|line| push(&mut diff, '-', line));
@@ -164,6 +164,27 @@ mod tests {
             of_file("/srv/x/buildspec.yml", "a\n", "b\n").starts_with("--- a/buildspec.yml\n+++ b/buildspec.yml\n")
         );
         assert!(of_file("../y/b.yml", "a\n", "b\n").starts_with("--- a/b.yml\n"));
+    }
+
+    #[rstest]
+    #[case("a b.yml", "--- a/a b.yml\t\n")]
+    #[case("a\"b.yml", r#"--- "a/a\"b.yml""#)]
+    #[case("a\\b.yml", r#"--- "a/a\\b.yml""#)]
+    #[case("a\u{7}b.yml", r#"--- "a/a\007b.yml""#)]
+    #[case("ü.yml", r#"--- "a/\303\274.yml""#)]
+    fn a_name_is_quoted_as_git_quotes_it(#[case] name: &str, #[case] head: &str) {
+        let diff = of_file(name, "a\n", "b\n");
+        assert!(diff.starts_with(head), "{diff}");
+    }
+
+    #[test]
+    fn between_two_secrets_only_the_line_that_comes_is_shown() {
+        let secret = "GITHUB_TOKEN=ghp_0123456789abcdefghijklmnopqrstuvwxyz";
+        let text = TEXT.replace("make", &format!("{secret} make")).replace("docker", &format!("{secret} docker"));
+        let (_, after) = edit(&text);
+        let diff = of_text(&text, &after).unwrap();
+        assert!(diff.contains("\n@@ -5,0 +6,1 @@\n+") && !diff.contains("ghp_"), "{diff}");
+        assert_eq!(applied(&["git", "apply", "--unidiff-zero"], "buildspec.yml", &text, &diff), after);
     }
 
     #[test]

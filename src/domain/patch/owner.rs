@@ -174,4 +174,16 @@ mod tests {
         let project = tags.iter().fold(project("web"), |p, (key, value)| p.tagged(key, value));
         assert_eq!(owner(&project), expected);
     }
+
+    #[rstest]
+    #[case(Owner::Cdk, "cdk", "the AWS CDK")]
+    #[case(Owner::CloudFormation, "cloudformation", "CloudFormation")]
+    #[case(Owner::Terraform, "terraform", "Terraform")]
+    fn an_owner_has_a_name_for_programs_and_one_for_people(
+        #[case] owner: Owner,
+        #[case] name: &str,
+        #[case] title: &str,
+    ) {
+        assert_eq!((owner.name(), owner.title()), (name, title));
+    }
 }

@@ -201,6 +201,13 @@ mod tests {
         assert_eq!(super::hcl("${a} %{b} $ % {"), r#""$${a} %%{b} $ % {""#);
     }
 
+    /// Only what a shell would not print is written by its number.
+    #[test]
+    fn a_text_for_the_shell_stays_readable() {
+        assert_eq!(shell("it's a\nb"), "'it'\\''s a\nb'");
+        assert_eq!(shell("it's a\tb"), "$'it\\'s a\\011b'");
+    }
+
     #[test]
     fn no_dynamic_reference_gets_into_a_template() {
         for quoted in [yaml("{{resolve:ssm:x}}"), typescript("{{resolve:ssm:x}}")] {

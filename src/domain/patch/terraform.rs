@@ -113,3 +113,15 @@ fn aligned(members: &[(String, String)], pad: &str) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_value_within_values_is_indented_by_two_more_each_time() {
+        let expected = "[\n  [\n    {\n      a = [\n        \"b\",\n      ]\n    },\n  ],\n]";
+        assert_eq!(literal(&json!([[{"a": ["b"]}]]), 0), expected);
+    }
+}

@@ -111,6 +111,37 @@ fn a_file_that_can_t_be_edited_is_refused_with_its_line(
     assert_eq!(problem.place(), place);
 }
 
+/// Inside the owner's code the line stands in a string, and is written as one. A file is a buildspec itself.
+#[test]
+fn how_the_line_is_written_in_a_string_is_said_where_it_stands_in_one() {
+    let plan = login_plan();
+    let sheet = Sheet::of_plan(&plan);
+    for form in [Form::Terraform, Form::CloudFormation, Form::Cdk] {
+        let notes = |sheet: &Sheet<'_>| {
+            let text = render(form, std::slice::from_ref(sheet));
+            text.lines().filter(|line| line.starts_with(mark(form)) && line.contains("of that line is written")).count()
+        };
+        assert_eq!(notes(&sheet), 1, "{form:?}");
+        assert_eq!(notes(&sheet.clone().with_file("b.yml", BUILDSPEC).unwrap()), 0, "{form:?}");
+    }
+}
+
+#[test]
+fn what_becomes_of_the_buildspec_is_told_to_people() {
+    let (image, login, patch) = (plan("web:41"), login_plan(), patch("web:41"));
+    assert_eq!(Sheet::of_plan(&image).buildspec_words(), None);
+    for sheet in [Sheet::of_plan(&login), Sheet::of_patch(&patch)] {
+        let words = sheet.buildspec_words().unwrap();
+        assert!(words.contains(&Login::default().line()), "{words}");
+    }
+    let shown = patch.to_string();
+    let changes: Vec<String> = patch.changes.iter().map(Change::to_string).collect();
+    let line =
+        format!("~ the buildspec, before the first command that pulls an image\n+   - {}", Login::default().line());
+    assert_eq!(shown, format!("{}\n{line}", changes.join("\n")));
+    assert_eq!(Patch { changes: Vec::new(), ..patch }.to_string(), line);
+}
+
 #[test]
 fn a_file_that_is_not_the_buildspec_is_refused() {
     let (image, login) = (plan("web:41"), login_plan());

@@ -64,6 +64,15 @@ fn what_a_project_shows(#[case] project: Project, #[case] expected: &[&str]) {
     assert_eq!(seen(&project, Builds::default()), expected);
 }
 
+/// Some forty characters of a command are shown, and no half word.
+#[rstest]
+#[case("docker pull acme/an-image-of-29-letters:1", "docker pull acme/an-image-of-29-letters:1")]
+#[case("docker pull acme/an-image-of-30-letters:10", "docker pull …")]
+fn a_command_is_shown_as_far_as_there_is_room(#[case] command: &str, #[case] shown: &str) {
+    let project = quiet(OWN).buildspec(&PULL.replace("docker pull redis:7", command));
+    assert_eq!(seen(&project, Builds::default()), [format!("DockerClient Anonymous line 5: {shown}")]);
+}
+
 #[test]
 fn builds_that_ran_another_buildspec_are_not_taken_for_the_projects() {
     let builds = Builds { all: 3, with_another_buildspec: 2 };
@@ -157,4 +166,25 @@ fn the_busiest_come_first_and_the_uncounted_last() {
     sort(&mut rows);
     let names: Vec<&str> = rows.iter().map(|row| row.project.as_str()).collect();
     assert_eq!(names, ["c", "a", "b", "d", "x"]);
+}
+
+#[rstest]
+#[case(&[], false, false)]
+#[case(&[Standing::LoggedIn], false, false)]
+#[case(&[Standing::LoggedIn, Standing::Perhaps], true, false)]
+#[case(&[Standing::NotReadable], true, false)]
+#[case(&[Standing::Perhaps, Standing::Anonymous], true, true)]
+fn a_row_is_open_until_every_way_logs_in(#[case] standings: &[Standing], #[case] open: bool, #[case] found: bool) {
+    let way = |standing: &Standing| {
+        let way = Way { site: Site::BuildImage, standing: *standing, evidence: String::new(), line: None };
+        (way, None)
+    };
+    let row = Row {
+        scope: "prod".to_string(),
+        project: ProjectName::new("web"),
+        builds: None,
+        policy: "all".to_string(),
+        ways: standings.iter().map(way).collect(),
+    };
+    assert_eq!((row.is_open(), row.is_found()), (open, found));
 }

@@ -425,7 +425,9 @@ fn a_build_is_waited_for_since_it_was_first_seen() {
     watch.keep_unfinished(&build("web:1").running().started_at(at(0)), at(60));
     let (_, open) = watch.open().next().unwrap();
     assert_eq!((open.since, open.waiting), (at(0), Waiting::Unfinished));
+    assert_eq!(watch.since(&id("web:1")), Some(at(0)));
     watch.close(&id("web:1"));
+    assert_eq!(watch.since(&id("web:1")), None);
     assert_eq!(watch.due(at(90)), []);
 }
 

@@ -7,6 +7,7 @@ use crate::domain::decide::{HoldReason, Judgement, LeaveReason};
 use crate::domain::history::{Fact, Record};
 use crate::domain::patch::Owner;
 use crate::domain::plan::Plan;
+use crate::domain::policy::Mode;
 use crate::domain::remediation::{Entry, EscalationReason, RollbackReason};
 use crate::domain::testing::*;
 use proptest::prelude::*;
@@ -245,4 +246,39 @@ fn a_month_holds_no_more_than_a_week() {
     let (week, month) = (held[6], held[29]);
     assert!(week.remediations > 30 && week.known > 1_000, "{week:?}");
     assert_eq!(month, week, "what is held on each day: {held:?}");
+}
+
+/// One of each thing that something is remembered about, so that none can be left out of the sum unseen.
+#[test]
+fn everything_that_is_remembered_is_counted() {
+    let verified = |because: &str| of_remediation(because, Entry::Verified { by: id("web:9") });
+    let mut facts = applied(plan("web:1"));
+    facts.push(verified("web:1"));
+    // Another of the same project and remedy takes the place of the first, which is let go.
+    facts.extend(applied(plan("web:2")));
+    facts.push(verified("web:2"));
+    facts.push(of_remediation("web:2", Entry::SetBack { owner: Owner::Cdk }));
+    facts.extend(applied(plan("api:1")));
+    facts.push(of_remediation("api:1", rollback(RollbackReason::MadeWorse)));
+    facts.push(of_remediation("api:1", Entry::Undone { change: 1 }));
+    facts.push(of_remediation("api:1", Entry::GrantKept { by: ProjectName::new("web") }));
+    facts.push(of_remediation("api:1", Entry::RolledBack));
+    facts.push(Fact::PasswordResetAdvised { credential: "dockerhub".to_string(), id: plan("web:2").id });
+    facts.push(Fact::Cleared { project: ProjectName::new("old") });
+    let mut history = history(facts);
+    let first = Held { remediations: 3, pending: 0, known: 0, remembered: 9 };
+    assert_eq!(history.held(), first);
+    history.forget_before(at(0) + SignedDuration::from_hours(100));
+    assert_eq!(history.held(), Held { remediations: 2, remembered: 11, ..first });
+    let mut record = |seq, fact| {
+        let at = at(0) + SignedDuration::from_hours(101);
+        history.apply(&Record { seq, at, scope: "here".to_string(), fact }).unwrap();
+        history.held()
+    };
+    let waiting = record(101, Fact::Detected(detected("app:1", Site::BuildImage)));
+    assert_eq!(waiting, Held { remediations: 2, pending: 1, known: 1, remembered: 11 });
+    let plan = Box::new(plan("app:1"));
+    let judgement = Judgement::Proposed { plan, mode: Mode::Propose, owner: None };
+    let judged = record(102, Fact::Judged { build: id("app:1"), judgement });
+    assert_eq!(judged, Held { remediations: 2, pending: 0, known: 1, remembered: 12 });
 }
