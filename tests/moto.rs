@@ -137,22 +137,22 @@ async fn a_policy_is_written_read_and_taken_away() {
     let document = json!({"Version": "2012-10-17", "Statement": [{"Sid": "a+b 100%", "Effect": "Allow",
         "Action": "secretsmanager:GetSecretValue", "Resource": "arn:aws:secretsmanager:us-east-1:123456789012:secret:é-AbCdEf"}]});
     assert_eq!(iam.policy(&role, "p").await.unwrap(), PolicyRead::Absent);
-    let put = iam.put_policy(&role, "p", &document, |current| current.is_none()).await.unwrap();
+    let put = iam.put_policy(&role, "p", &document, async |current| current.is_none()).await.unwrap();
     assert_eq!(put, PolicyWrite::Done);
     let PolicyRead::Present(policy) = iam.policy(&role, "p").await.unwrap() else { panic!("written") };
     assert_eq!(policy.document.as_ref(), Some(&document));
     assert_eq!(policy.size, document.to_string().chars().filter(|c| !c.is_whitespace()).count());
 
-    let again = iam.put_policy(&role, "p", &Value::Null, |current| current.is_none()).await.unwrap();
+    let again = iam.put_policy(&role, "p", &Value::Null, async |current| current.is_none()).await.unwrap();
     assert_eq!(again, PolicyWrite::NotAsExpected);
-    let other = iam.delete_policy(&role, "p", |current| current.is_none()).await.unwrap();
+    let other = iam.delete_policy(&role, "p", async |current| current.is_none()).await.unwrap();
     assert_eq!(other, PolicyWrite::NotAsExpected);
-    let ours = |current: Option<&unthrottled::domain::build::InlinePolicy>| {
+    let ours = async |current: Option<&unthrottled::domain::build::InlinePolicy>| {
         current.and_then(|policy| policy.document.as_ref()) == Some(&document)
     };
     assert_eq!(iam.delete_policy(&role, "p", ours).await.unwrap(), PolicyWrite::Done);
     assert_eq!(iam.policy(&role, "p").await.unwrap(), PolicyRead::Absent);
-    assert_eq!(iam.delete_policy(&role, "p", |current| current.is_none()).await.unwrap(), PolicyWrite::Done);
+    assert_eq!(iam.delete_policy(&role, "p", async |current| current.is_none()).await.unwrap(), PolicyWrite::Done);
 }
 
 #[tokio::test]
@@ -175,14 +175,14 @@ async fn a_role_may_be_missing() {
     let (iam, name) = (edges().await.iam, RoleName::new("no-such-role"));
     assert_eq!(iam.role(&name).await.unwrap(), None);
     assert_eq!(iam.policy(&name, "p").await.unwrap(), PolicyRead::RoleGone);
-    assert_eq!(iam.put_policy(&name, "p", &json!({}), |_| true).await.unwrap(), PolicyWrite::RoleGone);
-    assert_eq!(iam.delete_policy(&name, "p", |_| true).await.unwrap(), PolicyWrite::RoleGone);
+    assert_eq!(iam.put_policy(&name, "p", &json!({}), async |_| true).await.unwrap(), PolicyWrite::RoleGone);
+    assert_eq!(iam.delete_policy(&name, "p", async |_| true).await.unwrap(), PolicyWrite::RoleGone);
 }
 
 #[tokio::test]
 async fn a_malformed_document_is_rejected() {
     let role = role("malformed", "/").await;
-    let error = edges().await.iam.put_policy(&role, "p", &json!([1]), |_| true).await.unwrap_err();
+    let error = edges().await.iam.put_policy(&role, "p", &json!([1]), async |_| true).await.unwrap_err();
     assert!(error.is_rejected(), "{error}");
     assert_eq!(error.code(), Some("MalformedPolicyDocument"));
 }

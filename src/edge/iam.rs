@@ -110,7 +110,8 @@ impl Iam {
     ///
     /// # Expected flow
     /// The policy is read, `expect` says whether it (or its absence) is what the write was decided on, and one
-    /// `PutRolePolicy` is sent. Sending it twice has the effect of once.
+    /// `PutRolePolicy` is sent. Sending it twice has the effect of once. No call lies between `expect` and the write, so
+    /// what else has to hold then is asked there, too.
     ///
     /// # Caveats
     /// IAM has no precondition: an edit between our read and our write is lost. That it reads back does not mean that
@@ -120,14 +121,14 @@ impl Iam {
         role: &RoleName,
         name: &str,
         document: &Value,
-        expect: impl FnOnce(Option<&InlinePolicy>) -> bool,
+        expect: impl AsyncFnOnce(Option<&InlinePolicy>) -> bool,
     ) -> Result<PolicyWrite, IamError> {
         let current = match self.changeable_policy(role, name).await? {
             PolicyRead::RoleGone => return Ok(PolicyWrite::RoleGone),
             PolicyRead::Absent => None,
             PolicyRead::Present(policy) => Some(policy),
         };
-        if !expect(current.as_ref()) {
+        if !expect(current.as_ref()).await {
             return Ok(PolicyWrite::NotAsExpected);
         }
         let request = self.client.put_role_policy().role_name(role.as_str()).policy_name(name);
@@ -145,14 +146,14 @@ impl Iam {
         &self,
         role: &RoleName,
         name: &str,
-        expect: impl FnOnce(Option<&InlinePolicy>) -> bool,
+        expect: impl AsyncFnOnce(Option<&InlinePolicy>) -> bool,
     ) -> Result<PolicyWrite, IamError> {
         let current = match self.changeable_policy(role, name).await? {
             PolicyRead::RoleGone => return Ok(PolicyWrite::RoleGone),
             PolicyRead::Absent => None,
             PolicyRead::Present(policy) => Some(policy),
         };
-        if !expect(current.as_ref()) {
+        if !expect(current.as_ref()).await {
             return Ok(PolicyWrite::NotAsExpected);
         }
         if current.is_none() {

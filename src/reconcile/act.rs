@@ -15,6 +15,7 @@ use crate::edge::clock::Clock;
 use crate::edge::codebuild::{FieldWrite, ProjectText, Updated};
 use crate::edge::event;
 use crate::edge::iam::{PolicyRead, PolicyWrite};
+use crate::reconcile::book::Caught;
 use crate::reconcile::{Book, BookError, Failure, Kind, Reconciler};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
@@ -45,6 +46,22 @@ enum Written {
     Answered(Box<Project>),
     /// The resource was not as expected, so nothing was sent.
     Refused,
+}
+
+/// Between the last read and a write: the ledger has nothing that we don't know.
+///
+/// A rollback that another process carried out meanwhile would otherwise be followed by the remedy once more. AWS has no
+/// condition for a write, so what stays is the time of the write itself; there the lease keeps others away.
+struct Fence<'a> {
+    book: &'a mut Book,
+    caught: Result<Caught, BookError>,
+}
+
+impl Fence<'_> {
+    async fn holds(&mut self) -> bool {
+        self.caught = self.book.catch_up().await;
+        matches!(self.caught, Ok(Caught::Nothing))
+    }
 }
 
 impl Reconciler {
@@ -193,15 +210,16 @@ impl Reconciler {
         direction: Direction,
         now: Timestamp,
     ) -> Result<Turn, Failure> {
-        if book.catch_up().await? == super::book::Caught::Up {
-            return Ok(Turn::LookAgain);
-        }
         let plan = remediation.plan();
         let Some(resource) = plan.changes.get(change) else { return Ok(Turn::Rest) };
+        let mut fence = Fence { book, caught: Ok(Caught::Nothing) };
         let written = match resource {
-            Change::Grant { .. } => self.write_grant(resource, direction).await,
-            Change::Project { edits } => self.write_project(plan, resource, edits, direction).await,
+            Change::Grant { .. } => self.write_grant(resource, direction, &mut fence).await,
+            Change::Project { edits } => self.write_project(plan, resource, edits, direction, &mut fence).await,
         };
+        if fence.caught? == Caught::Up {
+            return Ok(Turn::LookAgain);
+        }
         match written {
             Ok(Written::Done) => Ok(Turn::LookAgain),
             Ok(Written::Answered(project)) => {
@@ -225,18 +243,23 @@ impl Reconciler {
         }
     }
 
-    async fn write_grant(&self, change: &Change, direction: Direction) -> Result<Written, Failure> {
+    async fn write_grant(
+        &self,
+        change: &Change,
+        direction: Direction,
+        fence: &mut Fence<'_>,
+    ) -> Result<Written, Failure> {
         let Change::Grant { role, policy, before, after } = change else { return Ok(Written::Refused) };
         let wanted = match direction {
             Direction::Forward => Position::Before,
             Direction::Back => Position::After,
         };
-        let expect = |there: Option<&crate::domain::build::InlinePolicy>| {
+        let expect = async |there: Option<&crate::domain::build::InlinePolicy>| {
             let there = match there {
                 None => GrantSeen::Absent,
                 Some(policy) => policy.document.clone().map_or(GrantSeen::Malformed, GrantSeen::Present),
             };
-            change.position(None, &there) == wanted
+            change.position(None, &there) == wanted && fence.holds().await
         };
         let written = match (direction, before) {
             (Direction::Forward, _) => self.aws.iam.put_policy(role, policy, after, expect).await?,
@@ -255,8 +278,9 @@ impl Reconciler {
         change: &Change,
         edits: &[Edit],
         direction: Direction,
+        fence: &mut Fence<'_>,
     ) -> Result<Written, Failure> {
-        let fields = |text: &ProjectText<'_>| {
+        let fields = async |text: &ProjectText<'_>| {
             let position = change.position(Some(text.project), &GrantSeen::Absent);
             let ready = match direction {
                 Direction::Forward => {
@@ -267,7 +291,7 @@ impl Reconciler {
                 }
                 Direction::Back => change.is_in_place(Some(text.project), &GrantSeen::Absent),
             };
-            if !ready {
+            if !ready || !fence.holds().await {
                 return None;
             }
             edits.iter().map(|edit| field(edit, text, direction)).collect::<Option<Vec<FieldWrite>>>()

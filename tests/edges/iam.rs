@@ -84,7 +84,7 @@ async fn the_two_absences_are_told_apart() {
 async fn a_policy_is_written_where_it_is_expected_to_be_absent() {
     let wire = Wire::new([role("/"), gone("GetRolePolicy"), done("PutRolePolicy")]).await;
     let document = json!({"Version": "2012-10-17", "Statement": []});
-    let written = wire.aws().await.iam.put_policy(&builder(), "p", &document, |current| current.is_none()).await;
+    let written = wire.aws().await.iam.put_policy(&builder(), "p", &document, async |current| current.is_none()).await;
     assert_eq!(written.unwrap(), PolicyWrite::Done);
     let body = wire.body_of("PutRolePolicy");
     let document = "PolicyDocument=%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%5D%7D";
@@ -95,7 +95,7 @@ async fn a_policy_is_written_where_it_is_expected_to_be_absent() {
 async fn nothing_is_written_over_what_was_not_expected() {
     for script in [vec![role("/"), policy(DOCUMENT)], vec![role("/"), gone("GetRolePolicy")]] {
         let is_there = script[1].1.clone();
-        let expect_other = move |current: Option<&unthrottled::domain::build::InlinePolicy>| match is_there {
+        let expect_other = async move |current: Option<&unthrottled::domain::build::InlinePolicy>| match is_there {
             Answer::Xml(_) => current.is_none(),
             _ => current.is_some(),
         };
@@ -114,7 +114,7 @@ async fn nothing_is_written_over_what_was_not_expected() {
 async fn a_role_may_be_gone_when_its_policy_is_written() {
     for script in [vec![gone("GetRole")], vec![role("/"), gone("GetRolePolicy"), gone("PutRolePolicy")]] {
         let wire = Wire::new(script).await;
-        let written = wire.aws().await.iam.put_policy(&builder(), "p", &json!({}), |_| true).await;
+        let written = wire.aws().await.iam.put_policy(&builder(), "p", &json!({}), async |_| true).await;
         assert_eq!(written.unwrap(), PolicyWrite::RoleGone);
     }
 }
@@ -126,7 +126,7 @@ async fn a_policy_is_deleted_once() {
     let meanwhile = vec![role("/"), policy(DOCUMENT), gone("DeleteRolePolicy")];
     for script in [there, absent, meanwhile] {
         let wire = Wire::new(script).await;
-        let deleted = wire.aws().await.iam.delete_policy(&builder(), "p", |_| true).await;
+        let deleted = wire.aws().await.iam.delete_policy(&builder(), "p", async |_| true).await;
         assert_eq!(deleted.unwrap(), PolicyWrite::Done);
         wire.sent();
     }
@@ -137,8 +137,8 @@ async fn a_service_linked_role_is_not_written_to() {
     let wire =
         Wire::new([role("/aws-service-role/x.amazonaws.com/"), role("/aws-service-role/x.amazonaws.com/")]).await;
     let iam = wire.aws().await.iam;
-    let put = iam.put_policy(&builder(), "p", &json!({}), |_| true).await.unwrap_err();
-    let delete = iam.delete_policy(&builder(), "p", |_| true).await.unwrap_err();
+    let put = iam.put_policy(&builder(), "p", &json!({}), async |_| true).await.unwrap_err();
+    let delete = iam.delete_policy(&builder(), "p", async |_| true).await.unwrap_err();
     assert!(put.is_rejected() && delete.is_rejected());
     assert_eq!(put.to_string(), "role builder is service-linked: only AWS may change it");
     assert_eq!(wire.operations(), ["GetRole", "GetRole"]);

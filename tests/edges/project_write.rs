@@ -34,7 +34,8 @@ fn read(project: &Value) -> (&'static str, Answer) {
 /// Updates a project and gives back what was sent for it.
 async fn sent(project: &Value, writes: Vec<FieldWrite>) -> Value {
     let wire = Wire::new([read(project), ("UpdateProject", Answer::Json(json!({"project": project})))]).await;
-    let updated = wire.aws().await.codebuild.update_project(&ProjectName::new("web"), |_| Some(writes)).await.unwrap();
+    let updated =
+        wire.aws().await.codebuild.update_project(&ProjectName::new("web"), async |_| Some(writes)).await.unwrap();
     assert!(matches!(updated, Updated::Written(_)), "{updated:?}");
     wire.body_of("UpdateProject")
 }
@@ -42,7 +43,7 @@ async fn sent(project: &Value, writes: Vec<FieldWrite>) -> Value {
 /// Nothing but a read may be sent.
 async fn not_sent(project: &Value, writes: Option<Vec<FieldWrite>>) -> Result<Updated, CodeBuildError> {
     let wire = Wire::new([read(project)]).await;
-    let updated = wire.aws().await.codebuild.update_project(&ProjectName::new("web"), |_| writes).await;
+    let updated = wire.aws().await.codebuild.update_project(&ProjectName::new("web"), async |_| writes).await;
     assert_eq!(wire.operations(), ["BatchGetProjects"]);
     updated
 }
@@ -169,7 +170,7 @@ async fn the_edit_sees_the_project_and_its_buildspec() {
         .aws()
         .await
         .codebuild
-        .update_project(&ProjectName::new("web"), |text| {
+        .update_project(&ProjectName::new("web"), async |text| {
             assert_eq!(text.buildspec, Some("version: 0.2\nphases: {}\n"));
             assert_eq!(text.project.environment.image, "node:22");
             None
@@ -212,7 +213,7 @@ async fn a_project_may_be_gone_before_or_after_it_is_read() {
         Wire::new([read(&web()), ("UpdateProject", Answer::JsonError(400, "ResourceNotFoundException", "gone"))]).await;
     for wire in [before, after] {
         let writes = Some(vec![FieldWrite::RegistryCredential(None)]);
-        let updated = wire.aws().await.codebuild.update_project(&ProjectName::new("web"), |_| writes).await;
+        let updated = wire.aws().await.codebuild.update_project(&ProjectName::new("web"), async |_| writes).await;
         assert_eq!(updated.unwrap(), Updated::Gone);
     }
 }
@@ -223,7 +224,8 @@ async fn what_a_refusal_quotes_of_the_project_is_struck_out() {
     let wire =
         Wire::new([read(&web()), ("UpdateProject", Answer::JsonError(400, "InvalidInputException", message))]).await;
     let writes = Some(vec![FieldWrite::RegistryCredential(None)]);
-    let error = wire.aws().await.codebuild.update_project(&ProjectName::new("web"), |_| writes).await.unwrap_err();
+    let error =
+        wire.aws().await.codebuild.update_project(&ProjectName::new("web"), async |_| writes).await.unwrap_err();
     assert!(error.is_rejected());
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert_eq!(source, "InvalidInputException: Value '…' at 'environment.environmentVariables.1.member.value' failed");

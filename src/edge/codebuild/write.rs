@@ -52,7 +52,8 @@ impl CodeBuild {
     /// Edits a project.
     ///
     /// # Expected flow
-    /// The project is read, `edit` looks at it and answers what to write, and one `UpdateProject` is sent.
+    /// The project is read, `edit` looks at it and answers what to write, and one `UpdateProject` is sent. No call lies
+    /// between `edit` and the write, so what else has to hold then is asked there, too.
     ///
     /// # Guarantees
     /// Nothing is sent if `edit` answers none (the project is no longer as expected) or an empty list, if a variable
@@ -64,7 +65,7 @@ impl CodeBuild {
     pub async fn update_project(
         &self,
         name: &ProjectName,
-        edit: impl FnOnce(&ProjectText<'_>) -> Option<Vec<FieldWrite>>,
+        edit: impl AsyncFnOnce(&ProjectText<'_>) -> Option<Vec<FieldWrite>>,
     ) -> Result<Updated, CodeBuildError> {
         let Some(raw) = self.read_projects(std::slice::from_ref(name)).await?.pop() else {
             return Ok(Updated::Gone);
@@ -74,7 +75,7 @@ impl CodeBuild {
             return Ok(Updated::Gone);
         };
         let buildspec = sent.source().and_then(|source| source.buildspec());
-        let Some(writes) = edit(&ProjectText { project: &project, buildspec }) else {
+        let Some(writes) = edit(&ProjectText { project: &project, buildspec }).await else {
             return Ok(Updated::NotAsExpected);
         };
         if writes.is_empty() {
