@@ -31,8 +31,9 @@ struct Args {
     /// How many days
     #[arg(long, default_value_t = 30)]
     days: i64,
-    /// How many of them count as the warm-up: closed remediations and builds are remembered for three days and the lookback
-    #[arg(long, default_value_t = 5)]
+    /// How many of them count as the warm-up: closed remediations and builds are remembered for three days and the lookback,
+    /// and the memory that the allocator keeps for threads fills for some days more
+    #[arg(long, default_value_t = 14)]
     warm_up: usize,
     /// Seconds between two polls
     #[arg(long, default_value_t = 60)]
