@@ -8,23 +8,12 @@ use crate::domain::detect::{listing, page};
 /// How far back the head of a block may be.
 const REACH: usize = 40;
 
-/// Whether a match that starts at this line and offset stands in such a block.
-pub fn is_quoted(lines: &[Line], at: usize, offset: usize) -> bool {
-    let Some(line) = lines.get(at) else {
-        return false;
-    };
-    let head = line.text.get(..offset).unwrap_or_default();
-    let tail = line.text.get(offset..).unwrap_or_default();
+/// Whether a line stands in such a block, wherever in it a match starts.
+pub fn is_in_block(lines: &[Line], at: usize) -> bool {
     in_diff(lines, at)
         || in_commit(lines, at)
-        || is_commit_subject(head)
         || in_commit_list(lines, at)
         || is_beside_pattern(lines, at)
-        || head.starts_with("Subject: [")
-        || is_compared(lines, at, head)
-        || in_list(lines, at, head)
-        || is_member(head, listing::is_wrapped_rest(lines, at))
-        || is_row(lines, at, tail)
         || is_under_title(lines, at)
         || follows_explanation(lines, at)
         || page::is_introduced(lines, at)
@@ -33,8 +22,23 @@ pub fn is_quoted(lines: &[Line], at: usize, offset: usize) -> bool {
         || answers_locally(lines, at)
         || page::goes_on_behind(lines, at)
         || is_beside_signs(lines, at)
-        || is_catalogued(head)
         || in_passed_test(lines, at)
+}
+
+/// Whether what stands before or behind a match that starts at this line and offset tells the same.
+pub fn is_quoted(lines: &[Line], at: usize, offset: usize) -> bool {
+    let Some(line) = lines.get(at) else {
+        return false;
+    };
+    let head = line.text.get(..offset).unwrap_or_default();
+    let tail = line.text.get(offset..).unwrap_or_default();
+    is_commit_subject(head)
+        || head.starts_with("Subject: [")
+        || is_compared(lines, at, head)
+        || in_list(lines, at, head)
+        || is_member(head, listing::is_wrapped_rest(lines, at))
+        || is_row(lines, at, tail)
+        || is_catalogued(head)
         || is_given(head)
 }
 
@@ -285,7 +289,7 @@ mod tests {
     fn is_quoted_in(text: &str) -> bool {
         let lines = clean::lines(text.as_bytes(), 1, 0);
         let at = lines.iter().position(|line| line.text.contains("toomany")).unwrap();
-        is_quoted(&lines, at, lines[at].text.find("toomany").unwrap())
+        is_in_block(&lines, at) || is_quoted(&lines, at, lines[at].text.find("toomany").unwrap())
     }
 
     #[rstest]

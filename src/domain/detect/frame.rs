@@ -54,7 +54,10 @@ pub fn is_program_output(lines: &[Line], line: usize, offset: usize) -> bool {
     let head = lines.get(line).and_then(|line| line.text.get(..offset)).unwrap_or_default();
     // What docker printed begins with its own words: what holds for the message holds for them.
     let begins = head.find(DAEMON).unwrap_or(offset);
-    is_output_from(lines, line, offset) && (begins == offset || is_output_from(lines, line, begins))
+    is_output_from(lines, line, offset)
+        && (begins == offset || is_output_from(lines, line, begins))
+        && !document::is_in_block(lines, line)
+        && !speaker::is_shown(lines, line)
 }
 
 fn is_output_from(lines: &[Line], line: usize, offset: usize) -> bool {
@@ -63,7 +66,7 @@ fn is_output_from(lines: &[Line], line: usize, offset: usize) -> bool {
     };
     let head = text.get(..offset).unwrap_or_default();
     let tail = text.get(offset..).unwrap_or_default();
-    if document::is_quoted(lines, line, offset) || speaker::is_shown(lines, line) || ending::is_quoted_by(head, tail) {
+    if document::is_quoted(lines, line, offset) || ending::is_quoted_by(head, tail) {
         return false;
     }
     let around = Around::of(lines, line);
