@@ -129,11 +129,13 @@ pub fn is_comment(head: &str) -> bool {
         || head.contains("(* ")
 }
 
-/// `- docker build .   # sometimes: `: a comment behind a command, with words of its own before the message.
+/// `- docker build . # `: behind an item of a list; `make   # sometimes: `: in a column of its own, with words that end in a
+/// colon.
 fn is_behind_code(head: &str) -> bool {
     let Some((code, words)) = head.rsplit_once(" # ") else { return false };
-    let is_item = code.trim_start().starts_with("- ") || code.contains("  ");
-    is_item && !code.trim().is_empty() && words.trim_end().ends_with(':') || code.trim_start().starts_with("- ")
+    let is_item = code.trim_start().starts_with("- ");
+    let is_column = !code.trim().is_empty() && code.ends_with(' ') && words.trim_end().ends_with(':');
+    is_item || is_column
 }
 
 /// A line that shows a command: of a shell's trace, of a Dockerfile, of a test runner's list.

@@ -15,6 +15,13 @@ fn is_output(text: &str) -> bool {
 #[case("web-1 Error response from daemon: toomanyrequests: x")]
 #[case("Error: toomanyrequests: x |")]
 #[case("docker.errors::APIError: toomanyrequests: x")]
+// Ansible's, with docker-py's words in it.
+#[case("msg: 'Error pulling image a/b:1 - 500 Server Error: Internal Server Error (\"toomanyrequests: x\")'")]
+// Python's tuple behind a word that reports it.
+#[case(
+    "Error: ('Docker process returned with errorcode 1', b'', b'Error response from daemon: toomanyrequests: x\\n')"
+)]
+#[case("build #4 failed: toomanyrequests: x")]
 fn a_program_said_it(#[case] text: &str) {
     assert!(is_output(text), "{text}");
 }
@@ -26,6 +33,11 @@ fn a_program_said_it(#[case] text: &str) {
 #[case("+ web-1 Error response from daemon: toomanyrequests: x")]
 #[case("%% Error response from daemon: toomanyrequests: x")]
 #[case("see the docs, toomanyrequests: x")]
+#[case("- docker build . # now and then: toomanyrequests: x")]
+#[case("make image   # sometimes: toomanyrequests: x")]
+#[case("description: \"toomanyrequests: x seen {{ $value }} times\"")]
+#[case("waits when the registry answers (\"toomanyrequests: x\").")]
+#[case("If you see\n  Error response from daemon: toomanyrequests: x\nrun the login first.")]
 #[case("'toomanyrequests: x' means that")]
 #[case("#7 [2/3] RUN deploy: toomanyrequests: x")]
 // Found by a search.
