@@ -30,12 +30,18 @@ const NEWEST: usize = 50;
 /// The newest records, and what they come to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recent {
-    courses: BTreeMap<(String, BuildId), Followed>,
-    of_remediation: BTreeMap<(String, RemediationId), BuildId>,
+    scopes: BTreeMap<String, OfScope>,
     newest: VecDeque<Arc<Noted>>,
     /// By hours since 1970.
     hours: BTreeMap<i64, Refused>,
     is_cut: bool,
+}
+
+/// Of one scope. Of ten thousand builds few lead to a remediation, and fewer to a person.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct OfScope {
+    courses: BTreeMap<BuildId, Followed>,
+    of_remediation: BTreeMap<RemediationId, BuildId>,
 }
 
 /// A throttled build and what became of it.
@@ -45,7 +51,7 @@ struct Followed {
     last: Timestamp,
     detected: Option<Timestamp>,
     reason: Option<&'static str>,
-    /// Why a person has to look, in a sentence.
+    /// Why a person has to look, in a sentence; none if none has to.
     detail: Option<String>,
     /// Whether a person has cleared the project since.
     is_cleared: bool,
@@ -129,7 +135,8 @@ impl Recent {
         }
         if let Fact::Cleared { project } = &record.fact {
             let of_project = |followed: &&mut Followed| followed.course.project == *project;
-            self.courses.values_mut().filter(of_project).for_each(|followed| followed.is_cleared = true);
+            let courses = self.scopes.values_mut().flat_map(|scope| scope.courses.values_mut());
+            courses.filter(of_project).for_each(|followed| followed.is_cleared = true);
         }
         if let Some(build) = build {
             self.follow(build, record, plan);
@@ -143,19 +150,23 @@ impl Recent {
     /// The throttled build that the record goes back to.
     fn build(&self, record: &Record, plan: Option<&Plan>) -> Option<BuildId> {
         let of_remediation = |id: &RemediationId| {
-            let known = self.of_remediation.get(&(record.scope.clone(), id.clone()));
+            let known = self.scopes.get(&record.scope).and_then(|scope| scope.of_remediation.get(id));
             known.or(plan.map(|plan| &plan.because)).cloned()
         };
         match (record.build(), &record.fact) {
             (Some(build), _) => Some(build.clone()),
+            (None, Fact::Remediation { entry: Entry::Planned(plan), .. }) => Some(plan.because.clone()),
             (None, Fact::Remediation { id, .. } | Fact::PasswordResetAdvised { id, .. }) => of_remediation(id),
             (None, _) => None,
         }
     }
 
     fn follow(&mut self, build: BuildId, record: &Record, plan: Option<&Plan>) {
-        self.of_remediation.insert((record.scope.clone(), RemediationId::of(&build)), build.clone());
-        let followed = self.courses.entry((record.scope.clone(), build)).or_insert_with_key(|(_, build)| {
+        let scope = self.scopes.entry(record.scope.clone()).or_default();
+        if matches!(record.fact, Fact::Remediation { .. }) {
+            scope.of_remediation.insert(RemediationId::of(&build), build.clone());
+        }
+        let followed = scope.courses.entry(build).or_insert_with_key(|build| {
             let mut course = Course::of(build);
             // Its beginning was let go: its plan has what is still asked for.
             course.policy = plan.map(|plan| plan.policy.clone());
@@ -163,47 +174,52 @@ impl Recent {
             Followed { course, last: record.at, detected: None, reason: None, detail: None, is_cleared: false }
         });
         followed.take(record);
-        if self.courses.len() > MOST {
+        if self.scopes.values().map(|scope| scope.courses.len()).sum::<usize>() > MOST {
             self.drop_oldest();
         }
+    }
+
+    fn courses(&self) -> impl Iterator<Item = (&String, &Followed)> {
+        self.scopes.iter().flat_map(|(name, scope)| scope.courses.values().map(move |followed| (name, followed)))
     }
 
     /// Lets go what is older than what is remembered.
     pub fn forget(&mut self, now: Timestamp) {
         let since = now.saturating_sub(REMEMBERED).unwrap_or(Timestamp::MIN);
-        let before = self.courses.len();
-        self.courses.retain(|_, followed| followed.last >= since || followed.is_open());
-        if self.courses.len() < before {
-            self.drop_names();
-        }
+        self.keep(|followed| followed.last >= since || followed.is_open());
         self.hours.retain(|hour, _| (self::hour(since)..=self::hour(now)).contains(hour));
     }
 
     fn drop_oldest(&mut self) {
-        let mut ages: Vec<Timestamp> = self.courses.values().map(|followed| followed.last).collect();
+        let mut ages: Vec<Timestamp> = self.courses().map(|(_, followed)| followed.last).collect();
         ages.sort_unstable();
         let limit = ages.get(ages.len() - KEPT).copied().unwrap_or(Timestamp::MAX);
-        self.courses.retain(|_, followed| followed.last >= limit);
-        self.drop_names();
+        self.keep(|followed| followed.last >= limit);
         self.is_cut = true;
     }
 
-    fn drop_names(&mut self) {
-        let courses = &self.courses;
-        self.of_remediation.retain(|(scope, _), build| courses.contains_key(&(scope.clone(), build.clone())));
+    fn keep(&mut self, is_kept: impl Fn(&Followed) -> bool) {
+        for OfScope { courses, of_remediation } in self.scopes.values_mut() {
+            let before = courses.len();
+            courses.retain(|_, followed| is_kept(followed));
+            if courses.len() < before {
+                of_remediation.retain(|_, build| courses.contains_key(build));
+            }
+        }
     }
 
     /// What it comes to.
     pub fn sums(&self) -> Sums {
-        let mut sums = Sums { builds: self.courses.len(), is_cut: self.is_cut, ..Sums::default() };
+        let mut sums = Sums { is_cut: self.is_cut, ..Sums::default() };
         let (mut projects, mut detected, mut applied) = (BTreeSet::new(), Vec::new(), Vec::new());
-        for ((scope, _), followed) in &self.courses {
+        for (scope, followed) in self.courses() {
             let course = &followed.course;
+            sums.builds += 1;
             projects.insert(&course.project);
             *sums.outcomes.entry(course.standing).or_default().entry(followed.reason).or_insert(0) += 1;
             detected.extend(followed.detected.zip(course.ended).map(|(at, ended)| at.duration_since(ended)));
             applied.extend(course.took());
-            if course.standing == Standing::Escalated && !followed.is_cleared {
+            if followed.is_escalated() && !followed.is_cleared {
                 let (scope, project) = (scope.clone(), course.project.clone());
                 let detail = followed.detail.clone().unwrap_or_default();
                 sums.escalated.push(Escalated { scope, project, since: followed.last, detail });
@@ -227,11 +243,15 @@ impl Followed {
             Fact::Detected(_) => self.detected = Some(record.at),
             Fact::Judged { judgement, .. } => {
                 self.reason = reason(judgement);
-                self.detail = Some(judgement.to_string());
+                self.detail = self.is_escalated().then(|| judgement.to_string());
             }
             Fact::Remediation { entry, .. } => self.take_entry(entry),
             _ => (),
         }
+    }
+
+    fn is_escalated(&self) -> bool {
+        self.course.standing == Standing::Escalated
     }
 
     fn take_entry(&mut self, entry: &Entry) {

@@ -94,7 +94,8 @@ fn what_is_old_is_forgotten_but_not_what_is_under_way() {
     let open = standings(&after);
     assert_eq!(after.hours, BTreeMap::new());
     assert_eq!(open.keys().copied().collect::<Vec<_>>(), vec![Standing::Open], "lib was set back and is not over");
-    assert_eq!(recent.of_remediation.len(), after.builds, "no name stays without its course");
+    let of_remediation: usize = recent.scopes.values().map(|scope| scope.of_remediation.len()).sum();
+    assert_eq!(of_remediation, after.builds, "no name stays without its course");
 }
 
 #[test]
@@ -151,7 +152,18 @@ fn there_are_never_more_than_it_can_hold() {
     let sums = recent.sums();
     assert_eq!(sums.builds, KEPT + 1, "the oldest went once, and one came after");
     assert!(sums.is_cut);
-    assert!(recent.courses.contains_key(&("here".to_string(), BuildId::new(format!("web:{:012}", MOST + 1)))));
-    assert_eq!(recent.of_remediation.len(), sums.builds);
+    let here = &recent.scopes["here"];
+    assert!(here.courses.contains_key(&BuildId::new(format!("web:{:012}", MOST + 1))));
+    assert!(here.of_remediation.is_empty(), "no build led to a remediation");
     assert_eq!(sums.hours.values().map(|refused| refused.docker_hub).sum::<usize>(), MOST + 2, "all are counted");
+}
+
+/// A sentence of thousands of builds is kept only where somebody reads it.
+#[test]
+fn only_what_a_person_has_to_look_at_is_told_at_length() {
+    let recent = recent(&records());
+    let with_detail = |followed: &&Followed| followed.detail.is_some();
+    let told: Vec<&Followed> = recent.courses().map(|(_, followed)| followed).filter(with_detail).collect();
+    assert_eq!(told.len(), recent.sums().escalated.len());
+    assert!(!told.is_empty());
 }
