@@ -256,6 +256,11 @@ class Sts(BaseHTTPRequestHandler):
         pass
 
 
+def literal(text: str) -> str:
+    """A text in terraform's JSON is a template."""
+    return text.replace("${", "$${").replace("%{", "%%{")
+
+
 def planned(module: Path, calls: dict[str, dict]) -> dict[str, dict]:
     """What terraform would make for each call of the module: by type, name and index."""
     server = HTTPServer(("127.0.0.1", 0), Sts)
@@ -297,9 +302,8 @@ def main() -> None:
         role = Stack(file, parameters).resource("TaskRole")
         calls[name] = variables | {
             "image": NEEDED["Image"], "vpc_id": NEEDED["VpcId"], "subnet_ids": NEEDED["SubnetIds"],
-            "policy": json.dumps(role["Policies"][0]["PolicyDocument"]),
-            # An expression in JSON would be one of terraform's.
-            "environment": {key: value for key, value in settings.items() if key not in OF_THE_MODULE},
+            "policy": literal(json.dumps(role["Policies"][0]["PolicyDocument"])),
+            "environment": {key: literal(value) for key, value in settings.items() if key not in OF_THE_MODULE},
         }
         # What terraform knows only when it is made.
         for statement in stacks[name]["execution role"]["statements"]:
