@@ -23,7 +23,7 @@ def listed(program: str) -> set[tuple[str, str]]:
     if not data:
         raise SystemExit(f"{program} has no list of its packages: build it with `cargo auditable`. {told.stderr}")
     packages = json.loads(zlib.decompress(data))["packages"]
-    return {(package["name"], package["version"]) for package in packages if package.get("kind", "runtime") == "runtime"}
+    return {(package["name"], package["version"]) for package in packages}
 
 
 def main() -> None:
