@@ -8,13 +8,15 @@
 FROM rust:1.95-alpine AS build
 # aws-lc (TLS) and SQLite are compiled from C; both are linked statically with musl.
 # hadolint ignore=DL3018 # Alpine keeps only the newest version of a package, so a pinned one fails within weeks.
-RUN apk add --no-cache build-base cmake linux-headers perl
+RUN apk add --no-cache build-base cmake linux-headers perl \
+    # It puts the list of the packages that the program is made of into it, where scanners such as Trivy, Grype and Syft find it.
+    && cargo install --locked cargo-auditable@0.7.7
 WORKDIR /src
 COPY . .
 # The simulated account is left out: it belongs to demos and tests.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --locked --no-default-features --profile image --bin unthrottled \
+    cargo auditable build --locked --no-default-features --profile image --bin unthrottled \
     && cp target/image/unthrottled /unthrottled \
     && mkdir /ledger
 

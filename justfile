@@ -40,6 +40,10 @@ docs:
 image tag="unthrottled":
     docker build --tag {{ tag }} .
 
+# The same without Docker, by buildah: its size, its health check and its list of packages, run as ECS runs it.
+image-check:
+    tests/image/run.sh --image
+
 # Check a settings file, with everything that it comes to.
 check file="unthrottled.toml":
     cargo run --quiet -- check --config {{ file }} --show

@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime.block_on(cli::dispatch(command, &frame)),
         Err(error) => Err(exit::Failure::new(Exit::Failed, error).into()),
     };
-    exit::report(result, &mut frame.err())
+    exit::report(result, &mut frame.err(), frame.err_width())
 }
 
 /// The environment, read here and nowhere else of ours. Variables that are no text are none of ours.

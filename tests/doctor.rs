@@ -236,6 +236,48 @@ fn what_iam_says_is_lacking_is_granted_by_one_command() {
     assert_eq!(stage.run(&["--set", "daemon.mode=propose"]).0, Some(0));
 }
 
+/// Who may do nothing at all is told one command for all of it, and that command is enough.
+#[test]
+fn who_may_do_nothing_is_told_one_command_for_everything() {
+    let sim = Simulator::start(Options::default()).expect("a port");
+    sim.account(|account| {
+        account.hub().account("acme", PASSWORD);
+        drop(account.secret("dockerhub").json(login(AUTH)));
+        // Where the console makes it, and where the policy looks for it.
+        drop(account.role("codebuild-web").path("/service-role/"));
+        account.project("web").role("codebuild-web").buildspec(SCRIPT);
+        drop(account.role("unthrottled").called_by("DAEMON"));
+    });
+    assert_eq!(sim.run_build("web").status, "SUCCEEDED");
+    let stage = Stage { sim, folder: tempfile::tempdir().expect("a folder") };
+    stage.settings("");
+    let doctor = |stage: &Stage| end(stage.command(&["--format", "json"]).env("AWS_ACCESS_KEY_ID", "DAEMON"));
+    let (code, out, _) = doctor(&stage);
+    let mut ills = Vec::new();
+    collect(&serde_json::from_str::<Value>(&out).expect("JSON")["checks"], &mut ills);
+    let whole = ills.iter().find(|ill| ill.name == "permissions").expect("the permissions");
+    assert_eq!(
+        (code, whole.repair.as_str()),
+        (
+            Some(1),
+            "unthrottled iam-policy --doctor --format json > policy.json && aws iam put-role-policy --role-name \
+             unthrottled --policy-name unthrottled --policy-document file://policy.json   # as someone who may"
+        )
+    );
+
+    // As someone who may: what its first half prints is what its second half attaches.
+    let (first, _) = whole.repair.split_once(" > ").expect("a command");
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("unthrottled"));
+    command.args(first.split(' ').skip(1)).env_clear().current_dir(stage.folder.path());
+    command.env("AWS_ENDPOINT_URL", stage.sim.endpoint()).env("AWS_REGION", "us-east-1");
+    command.env("AWS_ACCESS_KEY_ID", "simulated").env("AWS_SECRET_ACCESS_KEY", "simulated");
+    let (code, policy, err) = end(command.env("AWS_EC2_METADATA_DISABLED", "true"));
+    assert_eq!(code, Some(0), "{err}");
+    stage.sim.put_role_policy("unthrottled", "unthrottled", serde_json::from_str::<Value>(&policy).expect("a policy"));
+    let (code, out, _) = doctor(&stage);
+    assert_eq!(code, Some(0), "{out}");
+}
+
 #[test]
 fn a_deny_that_no_grant_lifts_says_whose_it_is() {
     let deny = |effect: &str| {

@@ -15,6 +15,7 @@ use support::cast::{DOCKER_BUILD, SCRIPT};
 use unthrottled::domain::build::ProjectName;
 use unthrottled::domain::history::Fact;
 use unthrottled::domain::plan::RemediationId;
+use unthrottled::domain::quota::Low;
 use unthrottled::edge::aws::{Aws, Connection};
 use unthrottled::edge::clock;
 use unthrottled::edge::docker_hub::DockerHub;
@@ -522,6 +523,31 @@ Then store it with `unthrottled secret rotate dockerhub`.\n";
     assert!(history.out.contains("a new password was stored for credential dockerhub"), "{}", history.out);
     let facts: Vec<Fact> = ledger.load().await.expect("entries").into_iter().map(|record| record.fact).collect();
     assert_eq!(facts[2..], [Fact::CredentialRotated { credential: "dockerhub".to_string() }]);
+}
+
+/// From one crossing to the other, `status` says what was left and since when.
+#[tokio::test]
+async fn an_account_that_is_low_stands_in_status_until_it_has_enough() {
+    let stage = in_use();
+    let ledger = Ledger::open(&stage.ledger()).await.expect("a ledger");
+    let detail = "12 of 200 pulls in 6h are left for 3 projects, and more than 20 have to be".to_string();
+    let name = "dockerhub".to_string();
+    let low = Fact::CredentialQuotaLow { credential: name.clone(), reason: Low::FewLeft, detail };
+    let since = "2026-11-20T10:00:00Z".parse().expect("a time");
+    ledger.append(0, since, "default", &low).await.expect("an entry");
+    let told = stage.run(&["status"], "");
+    let (before, ago) = told.out.split_once(" (").expect("how long ago");
+    let (_, behind) = ago.split_once("): ").expect("how long ago");
+    let says = format!("{before}: {behind}");
+    insta::assert_snapshot!(says, @"
+    No remediation is open.
+
+    The Docker account of credential `dockerhub` would be the next to be throttled, since 2026-11-20 10:00:00 UTC: 12 of 200 pulls in 6h are left for 3 projects, and more than 20 have to be. Remedies with it wait until it has enough again; a paid plan has no such limit.
+    ");
+    let json: Value = serde_json::from_str(&stage.run(&["status", "--format", "json"], "").out).expect("JSON");
+    insta::assert_snapshot!(json, @r#"{"scope":"default","credential":"dockerhub","quota":"low","reason":"few_left","detail":"12 of 200 pulls in 6h are left for 3 projects, and more than 20 have to be","since":"2026-11-20T10:00:00Z"}"#);
+    ledger.append(1, clock::now(), "default", &Fact::QuotaRestored { credential: name }).await.expect("an entry");
+    assert_eq!(stage.run(&["status"], "").out, "No remediation is open.\n");
 }
 
 /// A new secret for a credential of the settings does not make a ledger.

@@ -1,5 +1,6 @@
 //! `unthrottled buildspec login`: the edit that the daemon makes, offline and for any file.
 
+use crate::cli::plain::{self, Plain};
 use crate::domain::buildspec::login::{Login, Shell};
 use crate::domain::buildspec::refusal::Refusal;
 use crate::domain::buildspec::sight;
@@ -69,7 +70,7 @@ enum ShellArg {
 /// Runs the command. Exits with 1 where a buildspec that may need a login was refused or, with `--check`, lacks one.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let Command::Login(args) = &args.command;
-    let (stdout, stderr) = (&mut anstream::stdout(), &mut anstream::stderr());
+    let (stdout, stderr) = (&mut plain::data(), &mut Plain::new(anstream::stderr()));
     let login = login(args.shell);
     let mut code = ExitCode::SUCCESS;
     for file in &args.files {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use super::output::{Tone, paint};
+use super::output::{Tone, paint, wrapped};
 
 /// The exit codes; interface and scripts rely on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,8 +72,8 @@ impl std::error::Error for Failure {
     }
 }
 
-/// The end of the process: prints the error, if there is one, with its causes and a hint.
-pub fn report(result: anyhow::Result<ExitCode>, err: &mut impl Write) -> ExitCode {
+/// The end of the process: prints the error, if there is one, with its causes and a hint, in so many columns.
+pub fn report(result: anyhow::Result<ExitCode>, err: &mut impl Write, width: Option<usize>) -> ExitCode {
     let error = match result {
         Ok(code) => return code,
         Err(error) => error,
@@ -82,7 +82,7 @@ pub fn report(result: anyhow::Result<ExitCode>, err: &mut impl Write) -> ExitCod
         return Exit::Done.into();
     }
     // Nobody is left to tell if standard error is gone.
-    let _ = print(&error, err);
+    let _ = print(&error, err, width);
     exit_of(&error).into()
 }
 
@@ -113,11 +113,12 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
         .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
-fn print(error: &anyhow::Error, err: &mut impl Write) -> io::Result<()> {
+fn print(error: &anyhow::Error, err: &mut impl Write, width: Option<usize>) -> io::Result<()> {
+    let wrapped = |says: &str, label: &str| wrapped(says, label.len() + 1, width);
     let label = paint(Tone::Bad, "error:");
     if let Some(SettingsError { problems }) = error.downcast_ref() {
         for problem in problems {
-            writeln!(err, "{label} {problem}")?;
+            writeln!(err, "{label} {}", wrapped(&problem.to_string(), "error:"))?;
         }
         return Ok(());
     }
@@ -125,16 +126,16 @@ fn print(error: &anyhow::Error, err: &mut impl Write) -> io::Result<()> {
     for (n, cause) in error.chain().enumerate() {
         let text = cause.to_string();
         match n {
-            0 => writeln!(err, "{label} {text}")?,
+            0 => writeln!(err, "{label} {}", wrapped(&text, "error:"))?,
             // Some libraries repeat the cause in their own text.
             _ if last.ends_with(&text) => (),
-            _ => writeln!(err, "  caused by: {text}")?,
+            _ => writeln!(err, "  caused by: {}", wrapped(&text, "  caused by:"))?,
         }
         last = text;
     }
     let hint = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()?.hint.as_deref());
     match hint {
-        Some(hint) => writeln!(err, "\n{} {hint}", paint(Tone::Good, "hint:")),
+        Some(hint) => writeln!(err, "\n{} {}", paint(Tone::Good, "hint:"), wrapped(hint, "hint:")),
         None => Ok(()),
     }
 }
@@ -148,7 +149,7 @@ mod tests {
 
     fn printed(error: anyhow::Error) -> (String, ExitCode) {
         let mut err = anstream::StripStream::new(Vec::new());
-        let code = report(Err(error), &mut err);
+        let code = report(Err(error), &mut err, None);
         (String::from_utf8(err.into_inner()).unwrap(), code)
     }
 
@@ -167,6 +168,21 @@ mod tests {
         hint: make room on the volume
         "#);
         assert_eq!(code, Exit::Unavailable.into());
+    }
+
+    #[test]
+    fn an_error_is_broken_between_words_on_a_terminal() {
+        let error = Failure::new(Exit::Failed, anyhow::anyhow!("the ledger could not be written, as the disk is full"));
+        let mut err = anstream::StripStream::new(Vec::new());
+        report(Err(error.hint("make room on the volume that it lies on").into()), &mut err, Some(40));
+        let text = String::from_utf8(err.into_inner()).unwrap();
+        assert_snapshot!(text, @"
+        error: the ledger could not be written,
+               as the disk is full
+
+        hint: make room on the volume that it
+              lies on
+        ");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::domain::detect::{self, Place};
 use crate::domain::history::Record;
 use crate::edge::clock;
 use crate::edge::settings::Settings;
-use crate::reconcile::{Access, Assessment, Daemon, as_configured};
+use crate::reconcile::{Access, Assessment, Daemon, Failure, as_configured};
 use serde_json::json;
 use std::io::Write;
 use std::process::ExitCode;
@@ -49,20 +49,27 @@ pub async fn run(args: Args, frame: &Frame) -> anyhow::Result<ExitCode> {
         match scope.build(&id).await {
             Ok(Some(build)) => {
                 match scope.assess(book, &build, now).await {
-                    Ok(assessment) => live = Some(assessment),
-                    Err(failure) => trouble = Some(failure.to_string()),
+                    Ok(assessment) => (live, trouble) = (Some(assessment), None),
+                    Err(failure) => trouble = Some(failure),
                 }
                 break;
             }
             Ok(None) => (),
-            Err(failure) => trouble = Some(failure.to_string()),
+            Err(failure) => trouble = Some(failure),
         }
     }
     drop(progress);
-    let explained = Explained { id, facts, live, trouble };
+    let explained = Explained { id, facts, live, trouble, looked: shared::looked_at(&daemon) };
     match args.format {
         Format::Json => explained.print_json(&mut frame.out())?,
         Format::Text => explained.print_text(&mut frame.out(), settings)?,
+    }
+    if let Some(failure) = &explained.trouble {
+        if let Some(next) = shared::what_next(failure) {
+            let next = output::wrapped(next, "hint: ".len(), frame.err_width());
+            writeln!(frame.err(), "\n{} {next}", paint(Tone::Good, "hint:"))?;
+        }
+        return Ok(Exit::Incomplete.into());
     }
     let nothing = explained.facts.is_empty() && explained.live.is_none();
     Ok(if nothing { Exit::Failed } else { Exit::Done }.into())
@@ -78,7 +85,9 @@ struct Explained {
     id: BuildId,
     facts: Vec<Record>,
     live: Option<Assessment>,
-    trouble: Option<String>,
+    trouble: Option<Failure>,
+    /// Where it was looked for.
+    looked: String,
 }
 
 impl Explained {
@@ -91,7 +100,7 @@ impl Explained {
             "policy": live.and_then(|assessment| assessment.policy.as_ref()),
             "plan": live.and_then(|assessment| assessment.plan.as_ref()),
             "now": live.map(shared::decision_plain),
-            "not_read": self.trouble,
+            "not_read": self.trouble.as_ref().map(|failure| &failure.detail),
         });
         writeln!(out, "{line}")?;
         Ok(())
@@ -102,7 +111,9 @@ impl Explained {
         self.print_build(out)?;
         writeln!(out, "\n{}", paint(Tone::Strong, "What was recorded"))?;
         if self.facts.is_empty() {
-            writeln!(out, "  nothing: the daemon has not dealt with this build{}", self.why_not(settings))?;
+            let why = self.why_not(settings);
+            let text = format!("nothing: the daemon has not dealt with this build{why}");
+            writeln!(out, "  {}", output::sentence(text, 2))?;
         }
         if let Some(first) = self.facts.first() {
             let courses = Courses::of(&self.facts);
@@ -126,7 +137,8 @@ impl Explained {
             }
         }
         if let Some(trouble) = &self.trouble {
-            writeln!(out, "\n{} {trouble}", paint(Tone::Warn, "not read:"))?;
+            let says = output::sentence(trouble.to_string(), "not read: ".len());
+            writeln!(out, "\n{} {says}", paint(Tone::Warn, "not read:"))?;
         }
         Ok(())
     }
@@ -134,10 +146,10 @@ impl Explained {
     fn print_build(&self, out: &mut impl Write) -> anyhow::Result<()> {
         let Some(assessment) = &self.live else {
             let why = match &self.trouble {
-                Some(_) => "could not be read",
-                None => "not known to CodeBuild: an id is PROJECT:UUID",
+                Some(_) => "could not be read".to_string(),
+                None => format!("not known to CodeBuild in {}: an id is PROJECT:UUID", self.looked),
             };
-            writeln!(out, "  {why}")?;
+            writeln!(out, "  {}", output::sentence(why, 2))?;
             return Ok(());
         };
         let (build, diagnosis) = (&assessment.build, &assessment.diagnosis);
@@ -155,7 +167,8 @@ impl Explained {
                 Place::Context(phase) => format!("context of {phase}"),
                 Place::Log(line) => format!("log line {line}"),
             };
-            writeln!(out, "  evidence   {place}: {}", evidence.quote)?;
+            let text = output::sentence(format!("{place}: {}", evidence.quote), 13);
+            writeln!(out, "  evidence   {text}")?;
         }
         Ok(())
     }

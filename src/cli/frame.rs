@@ -1,10 +1,12 @@
 //! What every command needs: settings when it asks for them, streams that know about colour, a sign of life.
 
+use super::plain::{self, Plain};
 use crate::edge::metrics::Metrics;
 use crate::edge::settings::{Settings, SettingsError, Sources};
 use crate::edge::{clock, telemetry};
 use anstream::{AutoStream, ColorChoice};
 use anyhow::Context as _;
+use console::Term;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::borrow::Cow;
 use std::io::{self, IsTerminal};
@@ -118,14 +120,24 @@ impl Frame {
         &self.sources
     }
 
-    /// Standard output. ANSI codes written to it are taken out where colour is not wanted.
-    pub fn out(&self) -> AutoStream<io::Stdout> {
-        AutoStream::auto(io::stdout())
+    /// Standard output. Colours written to it are taken out where none are wanted, and letters that deceive spelt out.
+    pub fn out(&self) -> Plain<AutoStream<io::Stdout>> {
+        Plain::new(AutoStream::auto(io::stdout()))
     }
 
-    /// Standard error, likewise.
-    pub fn err(&self) -> AutoStream<io::Stderr> {
-        AutoStream::auto(io::stderr())
+    /// Standard output for a text that programs take as it is, such as a diff. A terminal is given what it shows.
+    pub fn data(&self) -> Plain<AutoStream<io::Stdout>> {
+        plain::data()
+    }
+
+    /// Standard error, for people.
+    pub fn err(&self) -> Plain<AutoStream<io::Stderr>> {
+        Plain::new(AutoStream::auto(io::stderr()))
+    }
+
+    /// The columns of the terminal that standard error is; none in a pipe.
+    pub fn err_width(&self) -> Option<usize> {
+        Term::stderr().size_checked().map(|(_, columns)| usize::from(columns)).filter(|columns| *columns > 0)
     }
 
     /// How events on standard output are written.

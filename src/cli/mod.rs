@@ -19,6 +19,7 @@ pub mod iam_policy;
 pub mod ledger;
 pub mod output;
 mod page;
+pub mod plain;
 pub mod plan;
 pub mod rollback;
 pub mod run;

@@ -114,6 +114,11 @@ pub fn wrapped(says: &str, place: usize, width: Option<usize>) -> String {
     lines.join(&format!("\n{}", " ".repeat(place)))
 }
 
+/// A sentence on standard output, broken between words where that is a terminal. Further lines begin at this column.
+pub fn sentence(says: impl AsRef<str>, place: usize) -> String {
+    wrapped(says.as_ref(), place, terminal_width().map(usize::from))
+}
+
 /// A terminal narrower than this is not fitted.
 const LEAST_WIDTH: u16 = 24;
 

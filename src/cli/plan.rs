@@ -2,7 +2,7 @@
 
 use super::exit::{Exit, Failure};
 use super::frame::Frame;
-use super::output::{Tone, paint};
+use super::output::{self, Tone, paint};
 use super::run::cannot_start;
 use super::shared;
 use crate::domain::build::Buildspec;
@@ -143,6 +143,7 @@ pub async fn run(args: Args, frame: &Frame) -> anyhow::Result<ExitCode> {
         unread.extend(scope.unread().to_vec());
     }
     drop(progress);
+    let looked = shared::looked_at(&daemon);
     if let (Some(build), true) = (&args.build, found.is_empty()) {
         let error = anyhow::anyhow!("CodeBuild knows no build `{build}`");
         return Err(Failure::new(Exit::Failed, error)
@@ -157,10 +158,11 @@ pub async fn run(args: Args, frame: &Frame) -> anyhow::Result<ExitCode> {
         std::fs::write(file, text + "\n")
             .with_context(|| format!("the plan could not be written to {}", file.display()))?;
     }
-    let mut out = frame.out();
+    // A diff of a file goes to `git apply`.
+    let mut out = if args.buildspec.is_some() { frame.data() } else { frame.out() };
     match args.form {
         Form::Json => writeln!(out, "{}", serde_json::to_string_pretty(&saved)?)?,
-        Form::Text => print(&mut out, &found, &sheets, &args)?,
+        Form::Text => print(&mut out, &found, &sheets, &args, &looked)?,
         Form::Terraform => print_patches(frame, &found, sheets, patch::Form::Terraform)?,
         Form::CloudFormation => print_patches(frame, &found, sheets, patch::Form::CloudFormation)?,
         Form::Cdk => print_patches(frame, &found, sheets, patch::Form::Cdk)?,
@@ -306,7 +308,7 @@ fn print_patches(
         writeln!(frame.err(), "No change is planned, so there is no patch.")?;
         return Ok(());
     }
-    write!(frame.out(), "{}", patch::render(form, &sheets))?;
+    write!(frame.data(), "{}", patch::render(form, &sheets))?;
     Ok(())
 }
 
@@ -315,6 +317,7 @@ fn print(
     found: &[(String, Assessment)],
     sheets: &[Option<Sheet<'_>>],
     args: &Args,
+    looked: &str,
 ) -> anyhow::Result<()> {
     let (mut planned, mut patched) = (0, 0);
     for ((_, assessment), sheet) in found.iter().zip(sheets) {
@@ -345,16 +348,21 @@ fn print(
     match (planned, found.is_empty(), &args.out) {
         (0, true, _) => {
             let of = args.project.as_ref().map_or_else(String::new, |name| format!(" of a project `{name}`"));
-            writeln!(out, "No throttled build{of} found, so there is nothing to plan.")?;
+            let text = format!("No throttled build{of} found in {looked}, so there is nothing to plan.");
+            writeln!(out, "{}", output::sentence(text, 0))?;
         }
         (0, false, _) if patched == 0 => writeln!(out, "No change is planned.")?,
         (0, false, _) => (),
         (n, _, Some(file)) => writeln!(out, "{n} planned. Apply with: unthrottled apply {}", file.display())?,
-        (n, _, None) => writeln!(out, "{n} planned. Save with --out FILE, then `unthrottled apply FILE`.")?,
+        (n, _, None) => {
+            let text = format!("{n} planned. Save with --out FILE, then `unthrottled apply FILE`.");
+            writeln!(out, "{}", output::sentence(text, 0))?;
+        }
     }
     if patched > 0 {
         let forms = "--as terraform, cloudformation, cdk or cli";
-        writeln!(out, "{patched} for the owner to change: {forms} writes it in the words of the owner's code.")?;
+        let text = format!("{patched} for the owner to change: {forms} writes it in the words of the owner's code.");
+        writeln!(out, "{}", output::sentence(text, 0))?;
     }
     Ok(())
 }

@@ -3,8 +3,8 @@
 use super::exit::{Exit, Failure};
 use super::frame::Frame;
 use super::page;
-use crate::edge::aws::Connection;
 use crate::edge::aws::calls::CountCalls;
+use crate::edge::aws::{ConnectError, Connection};
 use crate::edge::clock::{self, Clock};
 use crate::edge::event;
 use crate::edge::http::{self, Health};
@@ -56,7 +56,8 @@ pub async fn run(_args: Args, frame: &Frame) -> anyhow::Result<ExitCode> {
     let hangup = Arc::new(Notify::new());
     listen_to_signals(&shutdown, &hangup)?;
 
-    let ledger = store(&settings.ledger);
+    let calls = CountCalls::of(metrics.clone());
+    let ledger = store(&settings.ledger).counting(&calls);
     // A file's lease is had at once or not at all, and is told before anything listens. A table's may be waited for: two
     // tasks overlap in each deployment, and the new one has to be healthy before the old one is stopped.
     let mut lease = match &ledger {
@@ -73,7 +74,6 @@ pub async fn run(_args: Args, frame: &Frame) -> anyhow::Result<ExitCode> {
     let page = page::page(board.clone(), health.clone(), settings.daemon.page.clone());
     let end = shutdown.clone().cancelled_owned();
     let served = tokio::spawn(http::serve(listener, health.clone(), metrics.clone(), page, end));
-    let calls = CountCalls::of(metrics.clone());
     let connect = move |scope: &ScopeSettings| Connection { calls: calls.clone(), ..as_configured(scope) };
     let mut table = Table::NotReached;
     loop {
@@ -86,7 +86,8 @@ pub async fn run(_args: Args, frame: &Frame) -> anyhow::Result<ExitCode> {
         // They may have changed while the lease was waited for; the ledger stays.
         let mut in_force = Settings::load(frame.sources()).unwrap_or_else(|_| settings.clone());
         in_force.ledger = settings.ledger.clone();
-        let daemon = Daemon::open_under(taken, &in_force, Access::Write, &connect).await.map_err(cannot_start)?;
+        let daemon =
+            Daemon::open_under(taken, &ledger, &in_force, Access::Write, &connect).await.map_err(cannot_start)?;
         let daemon = daemon.counting(metrics.clone()).showing(board.clone());
         let stop = shutdown.clone().cancelled_owned();
         match daemon.run(frame.sources(), health.clone(), &Clock::wall(), &hangup, stop).await {
@@ -175,6 +176,7 @@ pub fn cannot_start(error: StartError) -> Failure {
         StartError::Lease(LeaseError::Table(_)) | StartError::Ledger(_) | StartError::Book(_) => {
             Failure::new(Exit::Unavailable, error)
         }
+        StartError::Connect { source: ConnectError::NoRoots(_), .. } => Failure::new(Exit::Failed, error),
         StartError::Connect { .. } => Failure::new(Exit::Settings, error),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::exit::Exit;
 use super::frame::Frame;
-use super::output::{Format, Table, Tone, paint};
+use super::output::{self, Format, Table, Tone, paint};
 use super::run::cannot_start;
 use super::{shared, status};
 use crate::domain::decide::{Decision, Judgement};
@@ -60,9 +60,10 @@ pub async fn run(args: Args, frame: &Frame) -> anyhow::Result<ExitCode> {
     drop(progress);
     let throttled: Vec<&Assessment> = found.iter().filter(|a| a.diagnosis.is_throttled()).collect();
     let mut out = frame.out();
+    let looked = shared::looked_at(&daemon);
     match args.format {
         Format::Json => print_json(&mut out, &found)?,
-        Format::Text => print_text(&mut out, &found, &throttled)?,
+        Format::Text => print_text(&mut out, &found, &throttled, &looked)?,
     }
     finish(frame, args.detailed_exitcode, !throttled.is_empty(), &unread)
 }
@@ -106,9 +107,15 @@ fn print_json(out: &mut impl Write, found: &[Assessment]) -> anyhow::Result<()> 
     Ok(())
 }
 
-fn print_text(out: &mut impl Write, found: &[Assessment], throttled: &[&Assessment]) -> anyhow::Result<()> {
+fn print_text(
+    out: &mut impl Write,
+    found: &[Assessment],
+    throttled: &[&Assessment],
+    looked: &str,
+) -> anyhow::Result<()> {
     if throttled.is_empty() {
-        writeln!(out, "No throttled build among {} failed ones of the look-back.", found.len())?;
+        let text = format!("No throttled build among {} failed ones of the look-back in {looked}.", found.len());
+        writeln!(out, "{}", output::sentence(text, 0))?;
         return Ok(());
     }
     // Builds of one project that fared alike share a row, which names the newest.
@@ -130,12 +137,9 @@ fn print_text(out: &mut impl Write, found: &[Assessment], throttled: &[&Assessme
         table.row([project.into(), count.to_string().into(), build.into(), phase.into(), diagnosis.into(), decision]);
     }
     write!(out, "{}", table.render())?;
-    writeln!(
-        out,
-        "\n{} throttled of {} failed builds. `unthrottled plan` shows each change.",
-        throttled.len(),
-        found.len()
-    )?;
+    let (throttled, failed) = (throttled.len(), found.len());
+    let text = format!("{throttled} throttled of {failed} failed builds. `unthrottled plan` shows each change.");
+    writeln!(out, "\n{}", output::sentence(text, 0))?;
     Ok(())
 }
 

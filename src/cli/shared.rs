@@ -8,8 +8,7 @@ use crate::domain::patch::{Owner, Patch, Sheet};
 use crate::domain::plan::{Plan, RetryPlan};
 use crate::domain::policy::Remedy;
 use crate::domain::remediation::Entry;
-use crate::edge::aws::failure::NO_CREDENTIALS;
-use crate::reconcile::{self, Assessment};
+use crate::reconcile::{self, Assessment, Daemon};
 use std::fmt::Write as _;
 
 /// A diagnosis in a few words.
@@ -181,6 +180,15 @@ pub fn decision_plain(assessment: &Assessment) -> String {
     }
 }
 
+/// The regions and scopes that a daemon looks at: a wrong one is a reason for finding nothing.
+pub fn looked_at(daemon: &Daemon) -> String {
+    let places = daemon.scope_names().into_iter().map(|scope| {
+        let place = daemon.book().place(&scope);
+        format!("{} (scope `{}`)", place.region, place.scope)
+    });
+    places.collect::<Vec<_>>().join(", ")
+}
+
 /// The end of a command that could not read a scope, with what to do about it where that is known.
 pub fn unreadable(scope: &str, failure: &reconcile::Failure) -> Failure {
     let error = Exit::Incomplete.because(anyhow::anyhow!("scope `{scope}` could not be read: {failure}"));
@@ -202,16 +210,6 @@ pub fn refused(scope: &str, failure: reconcile::Failure) -> Failure {
 
 /// What a person can do about a call that failed, where that is known.
 pub fn what_next(failure: &reconcile::Failure) -> Option<&'static str> {
-    let detail = failure.detail.as_str();
-    if detail.contains(NO_CREDENTIALS) {
-        Some("set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with `aws sso login`")
-    } else if failure.kind == reconcile::Kind::Denied {
-        Some("`unthrottled iam-policy` prints the permissions; `aws sts get-caller-identity` shows who is asking")
-    } else if detail.contains("dispatch failure") {
-        Some("AWS was not reached: look at the network, the region, and AWS_ENDPOINT_URL if it is set")
-    } else if detail.contains("ExpiredToken") || detail.contains("expired") {
-        Some("the credentials have expired: log in again, for example with `aws sso login`")
-    } else {
-        None
-    }
+    let may_pass = failure.kind == reconcile::Kind::Again;
+    failure.next_step().or_else(|| may_pass.then_some("try again in a moment; `unthrottled doctor` shows what works"))
 }

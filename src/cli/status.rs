@@ -4,6 +4,7 @@ use super::exit::{Exit, Failure};
 use super::frame::Frame;
 use super::output::{self, Cell, Format, Table, Tone, paint};
 use super::shared;
+use crate::domain::history::AccountLow;
 use crate::edge::clock;
 use crate::edge::ledger::Ledger;
 use crate::reconcile::{Book, Memory, store};
@@ -97,6 +98,11 @@ pub fn print(frame: &Frame, book: &Book, format: Format) -> anyhow::Result<()> {
         for (scope, credential) in to_reset(book) {
             writeln!(out, "{}", json!({ "scope": scope, "credential": credential, "password": "to be reset" }))?;
         }
+        for (scope, credential, low) in low_accounts(book) {
+            let line = json!({ "scope": scope, "credential": credential, "quota": "low", "reason": low.reason,
+                "detail": low.detail, "since": low.since });
+            writeln!(out, "{line}")?;
+        }
         return Ok(());
     }
     if opened == 0 {
@@ -109,7 +115,8 @@ pub fn print(frame: &Frame, book: &Book, format: Format) -> anyhow::Result<()> {
     }
     if grants > 0 {
         write!(out, "\n{}", kept.render())?;
-        writeln!(out, "A daemon looks at them again every hour, and takes away what nothing needs any more.")?;
+        let text = "A daemon looks at them again every hour, and takes away what nothing needs any more.";
+        writeln!(out, "{}", output::sentence(text, 0))?;
     }
     for (scope, credential) in to_reset(book) {
         let secret = frame.settings()?.credential(&credential).map_or("NAME", |credential| credential.secret.as_str());
@@ -118,9 +125,29 @@ pub fn print(frame: &Frame, book: &Book, format: Format) -> anyhow::Result<()> {
             "Reset the password of credential `{credential}`: builds that log in may have logged it. \
              Then store it with `unthrottled secret rotate {secret}{scope}`."
         );
-        writeln!(out, "\n{}", paint(Tone::Warn, &text))?;
+        writeln!(out, "\n{}", paint(Tone::Warn, output::sentence(&text, 0)))?;
+    }
+    for (scope, credential, low) in low_accounts(book) {
+        let scope = if frame.settings()?.scopes.len() > 1 { format!(" in scope `{scope}`") } else { String::new() };
+        let text = format!(
+            "The Docker account of credential `{credential}`{scope} would be the next to be throttled, since {} ({}): \
+             {}. Remedies with it wait until it has enough again; a paid plan has no such limit.",
+            output::time(low.since),
+            output::ago(low.since, now),
+            low.detail
+        );
+        writeln!(out, "\n{}", paint(Tone::Warn, output::sentence(&text, 0)))?;
     }
     Ok(())
+}
+
+/// The credentials whose Docker account has too few pulls left, by scope: each scope has a secret of its own.
+fn low_accounts(book: &Book) -> Vec<(String, String, AccountLow)> {
+    let of = |scope: String| {
+        let low = book.history(&scope).accounts_low();
+        low.map(|(credential, low)| (scope.clone(), credential.to_string(), low.clone())).collect::<Vec<_>>()
+    };
+    book.scopes().into_iter().flat_map(of).collect()
 }
 
 /// The credentials whose password is to be reset, by scope: each scope has a secret of its own.

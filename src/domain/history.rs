@@ -116,6 +116,17 @@ pub struct Record {
     pub fact: Fact,
 }
 
+/// A Docker account that would be the next to be throttled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountLow {
+    /// When that was first answered.
+    pub since: Timestamp,
+    /// In which way.
+    pub reason: Low,
+    /// What was left then, in a sentence.
+    pub detail: String,
+}
+
 /// A throttled build that nothing final was decided about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
@@ -178,8 +189,8 @@ pub struct History {
     advised: BTreeSet<String>,
     /// Those of them that have not been rotated since.
     to_reset: BTreeSet<String>,
-    /// Credentials whose Docker account had too few pulls left when that was last answered, and since when.
-    quota_low: BTreeMap<String, Timestamp>,
+    /// Credentials whose Docker account had too few pulls left when that was last answered.
+    quota_low: BTreeMap<String, AccountLow>,
     last: Option<Timestamp>,
 }
 
@@ -217,8 +228,9 @@ impl History {
             Fact::CredentialRotated { credential } => {
                 self.to_reset.remove(credential);
             }
-            Fact::CredentialQuotaLow { credential, .. } => {
-                self.quota_low.insert(credential.clone(), at);
+            Fact::CredentialQuotaLow { credential, reason, detail } => {
+                let low = AccountLow { since: at, reason: *reason, detail: detail.clone() };
+                self.quota_low.insert(credential.clone(), low);
             }
             Fact::QuotaRestored { credential } => {
                 self.quota_low.remove(credential);

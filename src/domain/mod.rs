@@ -6,7 +6,8 @@
 //! (what could be done), [`change`] and [`plan`] (what shall be done), [`patch`] (what the owner shall do),
 //! [`decide`] and [`quota`] (whether), [`remediation`] (a plan in time), [`retry`]
 //! (the failed build once more), [`verdict`] (what a later build proves), [`history`] (the ledger, folded), [`course`]
-//! (the ledger, by throttled build), [`recent`] (the newest of it, bounded). Apart from that, [`permissions`] and [`iam_policy`] say what AWS must let the daemon do.
+//! (the ledger, by throttled build), [`recent`] (the newest of it, bounded). Apart from that, [`permissions`] and [`iam_policy`] say what AWS must let the daemon do, and [`legible`] how text
+//! from outside is shown.
 
 pub mod build;
 pub mod buildspec;
@@ -19,6 +20,7 @@ pub mod history;
 pub mod iam_policy;
 pub mod image;
 pub mod images;
+pub mod legible;
 pub mod patch;
 pub mod permissions;
 pub mod plan;

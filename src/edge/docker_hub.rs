@@ -4,6 +4,7 @@
 //! in its headers, and counts only the `GET` of a manifest. The HTTP client is the one that the AWS SDK brings along,
 //! with the proxy variables honoured (`HTTPS_PROXY`, `NO_PROXY`). Redirects are not followed: nobody else gets the login.
 
+use crate::edge::roots;
 use crate::edge::secrets::text::Login;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -150,6 +151,9 @@ impl DockerHub {
     async fn send(&self, method: &str, url: &str, authorization: &str) -> Result<HttpResponse, HubError> {
         let host = host_of(url);
         let unreachable = |detail| HubError::Unreachable { host: host.clone(), detail };
+        if url.starts_with("https://") && roots::check().is_err() {
+            return Err(unreachable("this machine has no root certificates; install `ca-certificates`"));
+        }
         let mut request = HttpRequest::empty();
         let built = request.set_method(method).is_ok() && request.set_uri(url.to_string()).is_ok();
         let headers = request.headers_mut();

@@ -13,6 +13,7 @@ pub mod iam;
 pub mod identity;
 pub mod ledger;
 pub mod metrics;
+pub mod roots;
 pub mod secrets;
 pub mod settings;
 pub mod telemetry;

@@ -106,6 +106,12 @@ impl SecretsError {
     pub fn code(&self) -> Option<&str> {
         self.0.code()
     }
+
+    /// Whether the secret may not be read. Credentials that do for nothing say nothing of the secret, and neither does an
+    /// organization that denies the call.
+    fn is_of_the_secret(&self) -> bool {
+        self.is_denied() && !self.0.is_of_credentials() && !self.0.is_of_organization()
+    }
 }
 
 impl SecretProblem {
@@ -128,7 +134,7 @@ impl SecretProblem {
         match error.code() {
             // It is the value that is not there.
             _ if error.is_gone() => Ok(SecretProblem::NoValue),
-            _ if error.is_denied() => Ok(SecretProblem::Denied),
+            _ if error.is_of_the_secret() => Ok(SecretProblem::Denied),
             Some("DecryptionFailure") => Ok(SecretProblem::KeyUnusable),
             _ => Err(error),
         }
@@ -165,7 +171,7 @@ impl Secrets {
         let answer = match answer.map_err(|error| failed("DescribeSecret", secret, &error)) {
             Ok(answer) => answer,
             Err(error) if error.is_gone() => return Ok(Err(SecretProblem::Missing)),
-            Err(error) if error.is_denied() => return Ok(Err(SecretProblem::Denied)),
+            Err(error) if error.is_of_the_secret() => return Ok(Err(SecretProblem::Denied)),
             Err(error) => return Err(error),
         };
         if answer.deleted_date.is_some() {

@@ -121,20 +121,21 @@ impl Daemon {
             Access::Read => Ledger::open_existing(&store).await?,
             Access::Append => Some(Ledger::open(&store).await?),
             Access::Write | Access::Once => {
-                return Daemon::open_under(lease::take(&store).await?, settings, access, connect).await;
+                return Daemon::open_under(lease::take(&store).await?, &store, settings, access, connect).await;
             }
         };
         Daemon::of(ledger, settings, access, connect).await
     }
 
-    /// The same under a lease that was taken before; it is given back if the daemon can't start.
+    /// The same under a lease of this ledger that was taken before; it is given back if the daemon can't start.
     pub async fn open_under(
         lease: Lease,
+        store: &Store,
         settings: &Settings,
         access: Access,
         connect: Connect<'_>,
     ) -> Result<Daemon, StartError> {
-        let opened = match Ledger::open(&store(&settings.ledger)).await {
+        let opened = match Ledger::open(store).await {
             Ok(ledger) => Daemon::of(Some(ledger.under(&lease)), settings, access, connect).await,
             Err(error) => Err(error.into()),
         };

@@ -1,5 +1,6 @@
 //! What becomes of an error: the one place that maps the edges' errors to what to do about them.
 
+use crate::edge::aws::failure::NO_CREDENTIALS;
 use crate::edge::build_log::BuildLogError;
 use crate::edge::codebuild::CodeBuildError;
 use crate::edge::iam::IamError;
@@ -46,6 +47,44 @@ impl Failure {
             Kind::Overtaken => "overtaken",
             Kind::Ledger => "ledger_unavailable",
         }
+    }
+
+    /// Whether AWS says that a rule denies it which no grant lifts: of the organization, of a boundary, or a deny.
+    pub fn is_beyond_grants(&self) -> bool {
+        ["control policy", "permissions boundary", "explicit deny"].iter().any(|rule| self.detail.contains(rule))
+    }
+
+    /// What a person can do about it, where that is known. It depends on what AWS says in words: a policy of the
+    /// organization and a lacking grant have one code.
+    pub fn next_step(&self) -> Option<&'static str> {
+        let says = |words: &[&str]| words.iter().any(|words| self.detail.contains(words));
+        Some(if says(&[NO_CREDENTIALS]) {
+            "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with `aws sso login`"
+        } else if says(&["Signature expired", "SignatureDoesNotMatch", "InvalidSignature", "RequestTimeTooSkewed"]) {
+            "look at AWS_SECRET_ACCESS_KEY and at this machine's clock, as AWS does not take the signature"
+        } else if says(&["ExpiredToken", "expired"]) {
+            "log in again, for example with `aws sso login`, as the credentials have expired"
+        } else if says(&["UnrecognizedClient", "InvalidClientTokenId"]) {
+            "look at the region and the access key: `aws sts get-caller-identity --region us-east-1` fails if AWS does not \
+             know the key, and else the region is not enabled for the account"
+        } else if says(&["service control policy", "resource control policy"]) {
+            "ask those who keep the organization's policies, as nothing in this account can allow it"
+        } else if says(&["permissions boundary"]) {
+            "allow the action in the permissions boundary of the one who asks, which `aws sts get-caller-identity` shows"
+        } else if says(&["explicit deny"]) {
+            "take the action out of the statement that denies it, as no grant lifts a deny"
+        } else if says(&["sts:AssumeRole"]) {
+            "let the role's trust policy name the one who asks, which `aws sts get-caller-identity` shows: \
+             `unthrottled iam-policy --trust` prints it"
+        } else if self.kind == Kind::Denied {
+            "`unthrottled iam-policy` prints the permissions; `aws sts get-caller-identity` shows who is asking"
+        } else if says(&["dispatch failure", "timed out", "timeout"]) {
+            "look at the network, the region, and AWS_ENDPOINT_URL if it is set, as AWS was not reached"
+        } else if says(&["the answer can't be read"]) {
+            "look at AWS_ENDPOINT_URL and at proxies, as something else answered in the place of AWS"
+        } else {
+            return None;
+        })
     }
 }
 

@@ -23,7 +23,9 @@ pub use daemon::{Access, Daemon, Ended, StartError, as_configured, store};
 pub use failure::{Failure, Kind, chain};
 pub use survey::Surveyed;
 pub use think::Assessment;
-pub use view::{Board, KeptGrant, LastTick, OpenRemediation, Rows, ScopeView, Sight, ToReset, View, Waiting, Waits};
+pub use view::{
+    Board, KeptGrant, LastTick, LowAccount, OpenRemediation, Rows, ScopeView, Sight, ToReset, View, Waiting, Waits,
+};
 
 use crate::domain::build::{Build, BuildId, ProjectName};
 use crate::domain::history::Fact;
@@ -282,7 +284,11 @@ impl Reconciler {
 
     /// Part of the scope could not be read.
     fn incomplete(&mut self, book: &Book, what: &str, failure: &Failure, now: Timestamp) {
-        let detail = format!("{what}: {}", failure.detail);
+        let next = failure.next_step().map(|next| format!("; {next}")).unwrap_or_default();
+        let detail = format!(
+            "{what}: {}{next}",
+            if next.is_empty() { &failure.detail } else { failure.detail.trim_end_matches('.') }
+        );
         event::emit(&event::scan_incomplete(&book.place(&self.scope), failure.word(), &detail, now));
         self.tick.incomplete.push((failure.word().to_string(), detail));
     }

@@ -4,13 +4,13 @@
 use super::daemon::Daemon;
 use crate::domain::build::{BuildId, ProjectName, RoleName};
 use crate::domain::decide::Judgement;
-use crate::domain::history::{Detected, History, Pending, Proposal};
+use crate::domain::history::{AccountLow, Detected, History, Pending, Proposal};
 use crate::domain::plan::RemediationId;
 use crate::domain::policy::Mode;
 use crate::domain::recent::Sums;
 use crate::domain::remediation::{Kept, Remediation};
 use crate::edge::event::Place;
-use crate::edge::metrics::Coverage;
+use crate::edge::metrics::{Coverage, Pulls};
 use crate::edge::settings::PageSettings;
 use crate::reconcile::Tick;
 use jiff::{SignedDuration, Timestamp};
@@ -50,6 +50,8 @@ pub struct View {
     pub kept: Rows<KeptGrant>,
     /// Credentials whose password is to be reset.
     pub to_reset: Vec<ToReset>,
+    /// Credentials whose Docker account has too few pulls left.
+    pub low: Vec<LowAccount>,
     /// What happened lately.
     pub sums: Sums,
 }
@@ -153,6 +155,19 @@ pub struct ToReset {
     pub secret: Option<String>,
 }
 
+/// A credential whose Docker account has too few pulls left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LowAccount {
+    /// Its scope.
+    pub scope: String,
+    /// Its name in the settings.
+    pub credential: String,
+    /// What was left when it began, and since when.
+    pub low: AccountLow,
+    /// What was left when Docker Hub was last asked, if this daemon has asked.
+    pub now: Option<Pulls>,
+}
+
 impl Board {
     /// What there is to see; nothing before the ledger was opened, and while another daemon acts.
     pub fn read(&self) -> Option<Arc<View>> {
@@ -210,6 +225,7 @@ impl Daemon {
             waiting: self.waiting_rows(),
             kept: self.kept_rows(),
             to_reset: self.to_reset(),
+            low: self.low_accounts(),
             sums: self.book().recent().sums(),
         }
     }
@@ -272,6 +288,20 @@ impl Daemon {
             let one =
                 |name: &str| ToReset { scope: scope.to_string(), credential: name.to_string(), secret: secret(name) };
             history.passwords_to_reset().map(one).collect()
+        };
+        self.histories().flat_map(of).collect()
+    }
+
+    fn low_accounts(&self) -> Vec<LowAccount> {
+        let of = |(scope, history): (&str, &History)| -> Vec<LowAccount> {
+            let pulls = self.sight(scope).map(|sight| &sight.coverage.pulls);
+            let one = |(credential, low): (&str, &AccountLow)| LowAccount {
+                scope: scope.to_string(),
+                credential: credential.to_string(),
+                low: low.clone(),
+                now: pulls.and_then(|pulls| pulls.get(credential)).copied(),
+            };
+            history.accounts_low().map(one).collect()
         };
         self.histories().flat_map(of).collect()
     }

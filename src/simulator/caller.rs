@@ -21,6 +21,15 @@ impl Account {
             return self.check_trust(incoming, None);
         }
         for access in self.accesses(incoming) {
+            let organization =
+                self.service_control_policy.as_ref().map(|policy| iam_policy::of_document(policy, &access));
+            if organization.is_some_and(|decision| decision != Decision::Allowed) {
+                let because = match organization {
+                    Some(Decision::ExplicitDeny) => " with an explicit deny in a service control policy".to_owned(),
+                    _ => format!(" because no service control policy allows the {} action", access.action),
+                };
+                return Err(self.not_authorized(incoming, role, &access, &because));
+            }
             let decision = self.decide_for_role(role, &access, SignedDuration::ZERO);
             if decision != Decision::Allowed {
                 return Err(self.not_authorized(incoming, role, &access, &decision.because(&access.action)));

@@ -22,6 +22,10 @@ pub enum Fault {
     TruncatedBody,
     /// The caller may not do this.
     AccessDenied,
+    /// The caller's session has expired.
+    ExpiredToken,
+    /// AWS does not know the caller's access key, as in a region that the account has not enabled.
+    UnknownKey,
 }
 
 /// When a held call stops, seen from its effect.

@@ -11,7 +11,7 @@ use super::fault::Fault;
 use super::refusal::Answer;
 use super::refusal::Refusal;
 use super::request::Incoming;
-use super::server::{Shared, denied, is_write, server_error, throttled};
+use super::server::{Shared, denied, expired, is_write, server_error, throttled, unknown_key};
 
 /// What the caller gets.
 pub(super) enum Reply {
@@ -126,6 +126,8 @@ impl Shared {
             }
             Some(Fault::Throttled) => Reply::Whole(world.refuse(incoming, throttled(incoming))),
             Some(Fault::ServerError(status)) => Reply::Whole(world.refuse(incoming, server_error(incoming, status))),
+            Some(Fault::ExpiredToken) => Reply::Whole(world.refuse(incoming, expired(incoming))),
+            Some(Fault::UnknownKey) => Reply::Whole(world.refuse(incoming, unknown_key(incoming))),
             Some(Fault::AccessDenied) => {
                 let refusal = denied(incoming, &world.account.account_id);
                 Reply::Whole(world.refuse(incoming, refusal))

@@ -95,7 +95,9 @@ async fn serve(
     match fault {
         None => (),
         Some(Fault::Throttled) => return Answer::html(429).response(method),
-        Some(Fault::AccessDenied) => return Answer::json(401, &wrong_login()).response(method),
+        Some(Fault::AccessDenied | Fault::ExpiredToken | Fault::UnknownKey) => {
+            return Answer::json(401, &wrong_login()).response(method);
+        }
         Some(Fault::ServerError(status)) => return Answer::html(status).response(method),
         Some(Fault::Latency(late)) => tokio::time::sleep(late).await,
         Some(Fault::Paused) => shared.go_on.notified().await,

@@ -181,6 +181,17 @@ pub(super) fn server_error(incoming: &Incoming, status: u16) -> Refusal {
     Refusal::new(status, code, "An internal error occurred.")
 }
 
+pub(super) fn expired(incoming: &Incoming) -> Refusal {
+    let (status, code) = if incoming.speaks_xml() { (403, "ExpiredToken") } else { (400, "ExpiredTokenException") };
+    Refusal::new(status, code, "The security token included in the request is expired")
+}
+
+pub(super) fn unknown_key(incoming: &Incoming) -> Refusal {
+    let (status, code) =
+        if incoming.speaks_xml() { (403, "InvalidClientTokenId") } else { (400, "UnrecognizedClientException") };
+    Refusal::new(status, code, "The security token included in the request is invalid.")
+}
+
 pub(super) fn denied(incoming: &Incoming, account_id: &str) -> Refusal {
     let (status, code) = if incoming.speaks_xml() { (403, "AccessDenied") } else { (400, "AccessDeniedException") };
     let Incoming { service, operation, .. } = incoming;

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Lints the CloudFormation templates in deploy/, shows that the linter sees what is wrong, and validates the Terraform module.
+# Lints the CloudFormation templates in deploy/, shows that the linter sees what is wrong, validates the Terraform module,
+# and holds it against the stack: what the one makes, the other makes.
 # Needs python3 (3.10 or later, with venv); terraform is used if it is there. Everything is installed below the build directory.
 set -eu
 
@@ -47,6 +48,7 @@ cp -r deploy/terraform "$broken/module"
 # Where the provider can't be fetched, TF_CLI_ARGS_init=-plugin-dir=FOLDER names one.
 if (cd "$broken/module" && terraform init -input=false -no-color >init.log 2>&1); then
     (cd "$broken/module" && terraform validate -no-color 2>/dev/null)
+    "$venv/bin/python" tests/deploy/same.py deploy/terraform deploy/unthrottled.yaml
 else
     tail -n 5 "$broken/module/init.log" >&2
     echo "deploy/terraform: NOT VALIDATED, as its provider could not be fetched; name one by TF_CLI_ARGS_init=-plugin-dir=FOLDER"

@@ -217,6 +217,10 @@ impl Daemon {
         std::fs::read_to_string(&self.log).expect("a log").contains(&format!(r#""event":"{event}""#))
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     pub fn id(&self) -> u32 {
         self.child.id()
     }

@@ -14,6 +14,7 @@ mod killed;
 mod kills;
 mod lease;
 mod lost_answers;
+mod page;
 mod permissions;
 mod proxy;
 #[path = "../support/records.rs"]

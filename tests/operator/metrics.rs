@@ -12,10 +12,12 @@ use unthrottled::edge::aws::calls::CountCalls;
 use unthrottled::edge::aws::{Aws, Connection, Retries};
 use unthrottled::edge::clock;
 use unthrottled::edge::event;
+use unthrottled::edge::ledger::table::TableStore;
+use unthrottled::edge::ledger::{Ledger, Store};
 use unthrottled::edge::metrics::{BUCKETS, EventsAlone, Kind, Metric, Metrics, NAMESPACE};
 use unthrottled::edge::telemetry;
 use unthrottled::reconcile::{Access, Daemon};
-use unthrottled::simulator::Fault;
+use unthrottled::simulator::{Clock, Fault, Options};
 
 fn counted(metrics: &Metrics, world: &World) -> BTreeMap<String, f64> {
     let text = metrics.prometheus(world.sim.now());
@@ -119,6 +121,47 @@ async fn a_call_that_is_never_sent_is_counted_too() {
     let text = metrics.prometheus("2026-01-05T10:00:00Z".parse().unwrap());
     let series = r#"unthrottled_calls_total{service="CodeBuild",operation="ListBuilds",status="unsent"} 1"#;
     assert!(text.lines().any(|line| line == series), "{text}");
+    let series = r#"unthrottled_calls_total{service="STS",operation="AssumeRole",status="unreached"} 1"#;
+    assert!(text.lines().any(|line| line == series), "{text}");
+}
+
+/// The session is kept for as long as it is good, by all services together.
+#[tokio::test]
+async fn a_role_is_assumed_once_and_counted() {
+    // By the wall clock, or its session has expired as soon as it is there.
+    let world = World::with(Options { clock: Clock::Wall { speed: 1.0 }, ..Options::default() });
+    world.sim.account(|account| drop(account.role("member")));
+    let all = serde_json::json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]});
+    world.role_may(all);
+    world.set_role();
+    let metrics = Metrics::default();
+    let connection = Connection {
+        role_arn: Some("arn:aws:iam::111122223333:role/member".to_string()),
+        calls: CountCalls::of(metrics.clone()),
+        ..Connection::to_loopback(world.sim.endpoint())
+    };
+    let aws = Aws::connect(&connection).await.expect("a region");
+    aws.codebuild.list_builds(None).await.expect("a list");
+    aws.codebuild.list_projects().await.expect("a list");
+    assert!(aws.identity.caller().await.expect("a caller").arn.contains(":assumed-role/member/"));
+    let counted = counted(&metrics, &world);
+    let series = |service: &str, operation: &str| {
+        format!(r#"unthrottled_calls_total{{service="{service}",operation="{operation}",status="ok"}}"#)
+    };
+    assert_eq!(counted.get(&series("STS", "AssumeRole")), Some(&1.0), "{counted:?}");
+    assert_eq!(counted.get(&series("CodeBuild", "ListProjects")), Some(&1.0), "{counted:?}");
+}
+
+#[tokio::test]
+async fn the_calls_to_the_ledgers_table_are_counted() {
+    let metrics = Metrics::default();
+    let connection = Connection { retries: Retries::none(), ..Connection::to_loopback("http://127.0.0.1:1") };
+    let table = TableStore { connection: Box::new(connection), ..TableStore::new("unthrottled") };
+    let store = Store::DynamoDb(table).counting(&CountCalls::of(metrics.clone()));
+    Ledger::open(&store).await.expect_err("nobody listens there");
+    let text = metrics.prometheus("2026-01-05T10:00:00Z".parse().unwrap());
+    let series = r#"unthrottled_calls_total{service="DynamoDB",operation="GetItem",status="unreached"} 1"#;
+    assert!(text.lines().any(|line| line == series), "{text}");
 }
 
 /// Wherever the level is, nothing that happens stays uncounted, and lines for CloudWatch come as they are.
@@ -168,9 +211,10 @@ fn reference() -> String {
         stop. Gauges are as of the last tick, but for \
         `SinceWholeTickSeconds`, which counts on;\nbefore the first tick, as while another daemon holds the lease, there are \
         none. No dimension holds the name of a project, a scope or a build; `credential` is a name of the settings.\n\n\
-        Calls are those of CodeBuild, CloudWatch Logs, IAM, Secrets Manager and STS, each attempt for itself; those of \
-        DynamoDB and those by which\nthe SDK gets its credentials are not counted. `status` is `ok`, `throttled`, `denied`, \
-        `gone`, `rejected`, `failed` (another answer),\n`unreached` (no answer) or `unsent` (no credentials, or a role that \
+        Calls are those of CodeBuild, CloudWatch Logs, IAM, Secrets Manager, DynamoDB and STS, `AssumeRole` for a scope among \
+        them, each attempt for itself; those by\nwhich the SDK gets the credentials of its own chain are not counted. `status` is `ok`, `throttled`, `denied`, \
+        `gone`, `rejected` (with DynamoDB also a condition that does not hold, by which a race is decided), `failed` (another \
+        answer),\n`unreached` (no answer) or `unsent` (no credentials, or a role that \
         can't be assumed).\n\n\
         This file is made by `cargo test --test operator -- --ignored bless`.\n\n\
         | CloudWatch | Prometheus | kind | unit | dimensions | meaning |\n| --- | --- | --- | --- | --- | --- |\n"

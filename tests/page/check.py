@@ -59,7 +59,7 @@ SECTIONS = ["For a person", "At a glance", "Throttles", "What became of them", "
             "Coverage", "History"]
 
 # As examples/status-page.rs names the project; the page tells the letter that turns the writing.
-HOSTILE = "</script><script>alert('\\u{202e}gnp.exe')</script>\"><img src=x onerror=alert(1)>"
+HOSTILE = "</script><script>alert('\\u202egnp.exe')</script>\"><img src=x onerror=alert(1)>"
 
 
 class Stage:

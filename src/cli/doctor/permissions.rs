@@ -48,7 +48,11 @@ pub async fn check(patient: &Patient<'_>) -> Check {
             Err(failure) if failure.kind == Kind::Denied => {
                 let why =
                     "iam:SimulatePrincipalPolicy on its own role is not allowed, so only what was tried above is known";
-                return Check::skipped(NAME, why).maybe(whole_policy_command(patient));
+                let skipped = Check::skipped(NAME, why);
+                return match failure.is_beyond_grants() {
+                    true => skipped.maybe(failure.next_step()),
+                    false => skipped.maybe(whole_policy_command(patient)),
+                };
             }
             Err(failure) => checks.push(Check::failed("simulation", failure.detail)),
         }

@@ -45,7 +45,9 @@ impl Patient<'_> {
     pub fn unread(&self, name: &str, failure: &reconcile::Failure, action: &'static str, on: On) -> Check {
         let check = Check::failed(name, failure.detail.as_str());
         match failure.kind {
-            Kind::Denied => check.maybe(permissions::grant_command(self, &[(action, on)])),
+            Kind::Denied if !failure.is_beyond_grants() => {
+                check.maybe(permissions::grant_command(self, &[(action, on)]))
+            }
             _ => check.maybe(shared::what_next(failure)),
         }
     }
@@ -59,7 +61,8 @@ pub async fn check(scope: &ScopeSettings, settings: &Settings, frame: &Frame) ->
         Ok(aws) => aws,
         Err(error) => {
             let repair = match error {
-                ConnectError::NoRegion => "export AWS_REGION=eu-central-1",
+                ConnectError::NoRegion | ConnectError::BadRegion(_) => "export AWS_REGION=eu-central-1",
+                ConnectError::NoRoots(_) => "apt-get install ca-certificates   # or as this system installs them",
                 ConnectError::ExternalIdWithoutRole => "set `role_arn` beside `external_id` in the settings",
             };
             return Check::group(name, "", vec![Check::failed("credentials", error.to_string()).repair(repair)]);

@@ -139,11 +139,14 @@ async fn place(args: &Args, scope: Option<&ScopeSettings>, frame: &Frame) -> any
     }
     let connection = Connection { region: given, ..Connection::default() };
     let aws = Aws::connect(&connection).await.map_err(|error| {
-        let hint = match error {
-            ConnectError::NoRegion => "name it, as in --region eu-central-1",
-            ConnectError::ExternalIdWithoutRole => "set `role_arn` beside `external_id` in the settings",
+        let (exit, hint) = match error {
+            ConnectError::NoRegion | ConnectError::BadRegion(_) => {
+                (Exit::Usage, "name it, as in --region eu-central-1")
+            }
+            ConnectError::ExternalIdWithoutRole => (Exit::Usage, "set `role_arn` beside `external_id` in the settings"),
+            ConnectError::NoRoots(_) => (Exit::Failed, "with --account and --region, AWS need not be asked"),
         };
-        Exit::Usage.because(error).hint(hint)
+        exit.because(error).hint(hint)
     })?;
     let partition = partition(&aws.region).to_string();
     if let Some(number) = args.account.clone().or(of_role) {

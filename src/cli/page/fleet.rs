@@ -5,7 +5,7 @@ use super::moment;
 use crate::cli::output;
 use crate::domain::course::Standing;
 use crate::domain::recent::Spread;
-use crate::reconcile::{ScopeView, Sight, View};
+use crate::reconcile::{LowAccount, ScopeView, Sight, View};
 use jiff::Timestamp;
 
 /// Of those that a person has to look at.
@@ -36,6 +36,7 @@ pub(super) fn attention(view: &View, now: Timestamp) -> Html {
             "<span class=\"hint\">Then <code>unthrottled secret rotate " [secret] [scope] "</code>.</span></li>\n");
         calls.push(call);
     }
+    calls.extend(view.low.iter().map(|account| low_account(account, view.scopes.len() > 1, now)));
     for scope in &view.scopes {
         let Some(sight) = &scope.sight else { continue };
         calls.extend(sight.incomplete.iter().map(|(word, detail)| {
@@ -72,6 +73,26 @@ pub(super) fn attention(view: &View, now: Timestamp) -> Html {
     }
     out.markup("</ul>\n</section>\n");
     out
+}
+
+/// An account that would be the next to be throttled: what was left when that began, and what is left now.
+fn low_account(account: &LowAccount, says_scope: bool, now: Timestamp) -> Html {
+    let mut call = Html::default();
+    put!(call, "<li class=\"warn\">The Docker account of credential <strong>" [&account.credential] "</strong> ");
+    if says_scope {
+        put!(call, "in scope <strong>" [&account.scope] "</strong> ");
+    }
+    put!(call, "would be the next to be throttled, since " {moment(account.low.since, output::ago(account.low.since, now))} ": "
+        [&account.low.detail]);
+    if let Some(pulls) = account.now {
+        put!(call, "; when last asked, <span data-figure=\"pulls_left\">" [pulls.remaining] "</span> of " [pulls.limit]);
+    }
+    put!(
+        call,
+        ". Remedies with it wait. <span class=\"hint\">A paid plan has no such limit; the hold ends by itself when \
+        pulls are left again.</span></li>\n"
+    );
+    call
 }
 
 /// How many of what.

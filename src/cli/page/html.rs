@@ -3,6 +3,7 @@
 //! [`Html`] takes markup only as `&'static str`, and values only through [`Html::value`], which escapes for text and
 //! for attributes in double quotes alike. Values stand in no other place: in no URL, style, script, comment or tag name.
 
+use crate::domain::legible;
 use std::fmt::{self, Display, Write};
 
 /// Of one value at the most; what is longer ends in an ellipsis.
@@ -56,21 +57,12 @@ impl Write for Escaped<'_> {
                 '"' => self.out.push_str("&quot;"),
                 '\'' => self.out.push_str("&#39;"),
                 '\n' | '\t' => self.out.push(letter),
-                letter if deceives(letter) => write!(self.out, "\\u{{{:x}}}", u32::from(letter))?,
+                letter if legible::deceives(letter) => legible::spell(letter, self.out),
                 letter => self.out.push(letter),
             }
         }
         Ok(())
     }
-}
-
-/// Whether it shows nothing, and changes how other letters are shown: control characters (with them the escapes of
-/// terminals), those that turn the direction of writing, those without width, and tags.
-fn deceives(letter: char) -> bool {
-    letter.is_control()
-        || matches!(letter, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}')
-        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
-        || matches!(letter, '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Puts pieces one after another: a literal is markup, `[value]` is escaped, `{html}` is another piece.
@@ -114,13 +106,13 @@ mod tests {
     }
 
     #[rstest]
-    #[case("\u{1b}[31mred\u{1b}[0m", "\\u{1b}[31mred\\u{1b}[0m")]
-    #[case("a\0b", "a\\u{0}b")]
-    #[case("a\rb\u{8}\u{7f}\u{9b}", "a\\u{d}b\\u{8}\\u{7f}\\u{9b}")]
-    #[case("web\u{202e}dlrow\u{202c}", "web\\u{202e}dlrow\\u{202c}")]
-    #[case("\u{2066}x\u{2069}\u{200f}\u{61c}", "\\u{2066}x\\u{2069}\\u{200f}\\u{61c}")]
-    #[case("pay\u{200b}pal\u{feff}\u{2028}", "pay\\u{200b}pal\\u{feff}\\u{2028}")]
-    #[case("\u{e0041}", "\\u{e0041}")]
+    #[case("\u{1b}[31mred\u{1b}[0m", "\\u001b[31mred\\u001b[0m")]
+    #[case("a\0b", "a\\u0000b")]
+    #[case("a\rb\u{8}\u{7f}\u{9b}", "a\\u000db\\u0008\\u007f\\u009b")]
+    #[case("web\u{202e}dlrow\u{202c}", "web\\u202edlrow\\u202c")]
+    #[case("\u{2066}x\u{2069}\u{200f}\u{61c}", "\\u2066x\\u2069\\u200f\\u061c")]
+    #[case("pay\u{200b}pal\u{feff}\u{2028}", "pay\\u200bpal\\ufeff\\u2028")]
+    #[case("\u{e0041}", "\\udb40\\udc41")]
     fn nothing_is_hidden(#[case] value: &str, #[case] text: &str) {
         assert_eq!(escaped(value), text);
     }

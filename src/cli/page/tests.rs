@@ -3,15 +3,18 @@ use crate::domain::build::{BuildId, PhaseName, ProjectName, RoleName};
 use crate::domain::change::{Change, Edit};
 use crate::domain::classify::Site;
 use crate::domain::decide::{HoldReason, Judgement};
-use crate::domain::history::{Fact, Proposal, Record};
+use crate::domain::history::{AccountLow, Fact, Proposal, Record};
 use crate::domain::plan::{Plan, RetryPlan};
+use crate::domain::quota::Low;
 use crate::domain::recent::Recent;
 use crate::domain::remediation::{Entry, EscalationReason, Remediation};
 use crate::domain::testing;
 use crate::edge::event::Place;
-use crate::edge::metrics::Coverage;
+use crate::edge::metrics::{Coverage, Pulls};
 use crate::edge::settings::Audience;
-use crate::reconcile::{KeptGrant, LastTick, OpenRemediation, Rows, ScopeView, Sight, ToReset, Waiting, Waits};
+use crate::reconcile::{
+    KeptGrant, LastTick, LowAccount, OpenRemediation, Rows, ScopeView, Sight, ToReset, Waiting, Waits,
+};
 use jiff::SignedDuration;
 
 /// What comes from outside, and what it may be at its worst.
@@ -62,6 +65,7 @@ fn empty() -> View {
         waiting: none(),
         kept: none(),
         to_reset: Vec::new(),
+        low: Vec::new(),
         sums: recent(&[]).sums(),
     }
 }
@@ -140,6 +144,12 @@ fn view_of(text: &str) -> View {
             scope: text.to_string(),
             credential: text.to_string(),
             secret: Some(text.to_string()),
+        }],
+        low: vec![LowAccount {
+            scope: text.to_string(),
+            credential: text.to_string(),
+            low: AccountLow { since: now(), reason: Low::FewLeft, detail: text.to_string() },
+            now: Some(Pulls { remaining: 12, limit: 200 }),
         }],
         sums: recent.sums(),
         ..empty()

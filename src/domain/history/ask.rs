@@ -1,6 +1,6 @@
 //! What the history is asked: by the decision, by the steps of a remediation, and by people.
 
-use super::{Against, Detected, History, Pending, Proposal, SetBacks};
+use super::{AccountLow, Against, Detected, History, Pending, Proposal, SetBacks};
 use crate::domain::build::{BuildId, ProjectName, RoleName, SecretArn};
 use crate::domain::decide::{HoldReason, Judgement};
 use crate::domain::plan::RemediationId;
@@ -212,7 +212,12 @@ impl History {
 
     /// Since when the Docker account of a credential has too few pulls left, if it has.
     pub fn quota_low(&self, credential: &str) -> Option<Timestamp> {
-        self.quota_low.get(credential).copied()
+        self.quota_low.get(credential).map(|low| low.since)
+    }
+
+    /// The credentials whose Docker account has too few pulls left, each with what was left when that began.
+    pub fn accounts_low(&self) -> impl Iterator<Item = (&str, &AccountLow)> {
+        self.quota_low.iter().map(|(credential, low)| (credential.as_str(), low))
     }
 
     /// The projects that pull with a credential through us, or are about to.

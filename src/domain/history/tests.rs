@@ -545,6 +545,12 @@ fn an_account_is_low_from_one_crossing_to_the_next() {
     assert_eq!(low(vec![quota_low("other")]), None);
     assert_eq!(low(vec![quota_low("dockerhub"), restored("other")]), Some(at(1)));
     assert_eq!(low(vec![quota_low("dockerhub"), restored("dockerhub")]), None);
+
+    let history =
+        History::replay(&records(vec![quota_low("other"), quota_low("dockerhub"), restored("other")])).unwrap();
+    let low: Vec<(&str, &AccountLow)> = history.accounts_low().collect();
+    let Fact::CredentialQuotaLow { reason, detail, .. } = quota_low("dockerhub") else { panic!("it is low") };
+    assert_eq!(low, [("dockerhub", &AccountLow { since: at(2), reason, detail })]);
 }
 
 #[test]

@@ -46,9 +46,15 @@ impl Intercept for CountCalls {
     }
 }
 
+/// What DynamoDB answers where a write's condition does not hold: in a ledger that is how a race is decided.
+const CONDITIONS: [&str; 2] = ["ConditionalCheckFailedException", "TransactionCanceledException"];
+
 /// What a refusal came to, by the same reading as everywhere.
 fn refusal(response: &HttpResponse) -> &'static str {
     let code = response.body().bytes().and_then(code_in);
+    if code.as_deref().is_some_and(|code| CONDITIONS.contains(&code)) {
+        return "rejected";
+    }
     match Failure::of(code.as_deref(), Some(response.status().as_u16())) {
         Failure::Throttled => "throttled",
         Failure::Denied => "denied",

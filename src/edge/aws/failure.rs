@@ -37,6 +37,7 @@ pub struct CallError {
     resource: String,
     failure: Failure,
     code: Option<String>,
+    answered: bool,
     #[source]
     cause: Cause,
 }
@@ -64,6 +65,7 @@ impl CallError {
             operation,
             resource: resource.into(),
             failure: Failure::of(code.as_deref(), status),
+            answered: error.as_service_error().is_some(),
             cause: Cause(explain(error, status)),
             code,
         }
@@ -77,6 +79,7 @@ impl CallError {
             resource: resource.into(),
             failure: Failure::Transient,
             code: None,
+            answered: true,
             cause: Cause("the answer lacks what it must have".to_string()),
         }
     }
@@ -97,6 +100,29 @@ impl CallError {
     /// AWS's error code.
     pub fn code(&self) -> Option<&str> {
         self.code.as_deref()
+    }
+
+    /// Whether the credentials themselves did not do, whatever was asked: AWS does not know them, or the role to ask as
+    /// could not be assumed. Nothing is known of the resource then.
+    pub fn is_of_credentials(&self) -> bool {
+        const OF_CREDENTIALS: [&str; 8] = [
+            "UnrecognizedClient",
+            "InvalidClientTokenId",
+            "MissingAuthenticationToken",
+            "SignatureDoesNotMatch",
+            "InvalidSignature",
+            "IncompleteSignature",
+            "AuthFailure",
+            "OptInRequired",
+        ];
+        let code = self.code.as_deref().map(|code| code.strip_suffix("Exception").unwrap_or(code));
+        !self.answered || code.is_some_and(|code| OF_CREDENTIALS.contains(&code))
+    }
+
+    /// Whether a policy of the organization denies it, as AWS's text says: nothing is known of the resource then, and
+    /// nothing in the account can allow it.
+    pub fn is_of_organization(&self) -> bool {
+        ["service control policy", "resource control policy"].iter().any(|policy| self.cause.0.contains(policy))
     }
 }
 
@@ -164,12 +190,24 @@ fn code_of<E>(error: &SdkError<E, HttpResponse>) -> Option<String>
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
-    let of_role = || sources(error).find_map(|source| source.downcast_ref::<ErrorMetadata>()?.code());
     let code = match error.as_service_error() {
         Some(refused) => refused.code(),
-        None => of_role(),
+        None => of_role(error).and_then(ErrorMetadata::code),
     };
     code.map(str::to_string)
+}
+
+/// What STS said, if no call was sent as the role to call as could not be assumed.
+fn of_role<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e ErrorMetadata> {
+    sources(error).find_map(|source| source.downcast_ref::<ErrorMetadata>())
+}
+
+/// AWS's code and text. A code that ends like the name of a secret goes behind the text: what follows it is no secret.
+fn told(code: &str, message: &str) -> String {
+    match code.ends_with("Token") {
+        true => format!("{message} ({code})"),
+        false => format!("{code}: {message}"),
+    }
 }
 
 /// AWS's own words, or what went wrong on the way. Of an unreadable answer only that it was unreadable, as parsers quote.
@@ -179,13 +217,19 @@ where
 {
     let text = match (error, status) {
         (SdkError::ServiceError(refused), Some(status)) => match (refused.err().code(), refused.err().message()) {
-            (Some(code), Some(message)) => format!("{code}: {message}"),
+            (Some(code), Some(message)) => told(code, message),
             (Some(code), None) => code.to_string(),
             (None, _) if (200..300).contains(&status) => unreadable(status),
             (None, _) => format!("HTTP status {status}"),
         },
         (SdkError::ResponseError(_), Some(status)) => unreadable(status),
         (other, _) => match chain(other) {
+            text if let Some(said) = of_role(other) => match (said.code(), said.message()) {
+                (Some(code), Some(message)) => {
+                    format!("the role to call as could not be assumed: {}", told(code, message))
+                }
+                _ => text,
+            },
             text if text.contains("no credentials found in chain") => NO_CREDENTIALS.to_string(),
             text => text,
         },
@@ -266,6 +310,14 @@ mod tests {
     #[case::never_seen("SomethingNewException", Failure::Transient)]
     fn a_code_means(#[case] code: &str, #[case] meaning: Failure) {
         assert_eq!(Failure::of(Some(code), Some(400)), meaning);
+    }
+
+    #[test]
+    fn a_code_that_ends_like_a_secret_does_not_hide_what_is_said() {
+        let said = told("ExpiredToken", "The security token included in the request is expired");
+        assert_eq!(said, "The security token included in the request is expired (ExpiredToken)");
+        assert_eq!(crate::domain::detect::redact(&said), said);
+        assert_eq!(told("AccessDenied", "no"), "AccessDenied: no");
     }
 
     #[rstest]

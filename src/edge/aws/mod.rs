@@ -2,23 +2,22 @@
 
 pub mod calls;
 pub mod failure;
+mod role;
 
 use crate::edge::aws::calls::CountCalls;
 use crate::edge::build_log::BuildLog;
 use crate::edge::codebuild::CodeBuild;
 use crate::edge::iam::Iam;
 use crate::edge::identity::Identity;
+use crate::edge::roots::{self, NoRoots};
 use crate::edge::secrets::Secrets;
 use aws_config::retry::RetryConfig;
-use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_codebuild::config::{Credentials, SharedCredentialsProvider};
+use role::Role;
 use secrecy::{ExposeSecret, SecretString};
 use std::time::Duration;
-
-/// What CloudTrail shows as the session of an assumed role.
-const SESSION_NAME: &str = "unthrottled";
 
 /// What is said about reaching AWS; the default leaves everything to the SDK's own chain: the standard variables,
 /// profiles, container credentials, `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>`.
@@ -92,19 +91,23 @@ pub enum ConnectError {
     /// Neither said nor found.
     #[error("no AWS region: set AWS_REGION, or a region in the settings or in the AWS profile")]
     NoRegion,
+    /// It is part of every address.
+    #[error(
+        "`{0}` is not the name of an AWS region: set AWS_REGION, or the region in the settings, to one such as eu-central-1"
+    )]
+    BadRegion(String),
     /// An external id is a condition of a role's trust policy and means nothing without one.
     #[error("an external id is set, but no role to assume")]
     ExternalIdWithoutRole,
+    /// No server could be trusted.
+    #[error("AWS can't be reached over TLS: {0}")]
+    NoRoots(NoRoots),
 }
 
 impl Aws {
     /// Builds the clients. Sends no call to a service; credentials are fetched when the first call needs them.
     pub async fn connect(connection: &Connection) -> Result<Aws, ConnectError> {
-        if connection.external_id.is_some() && connection.role_arn.is_none() {
-            return Err(ConnectError::ExternalIdWithoutRole);
-        }
-        let config = connection.sdk_config().await;
-        let region = config.region().ok_or(ConnectError::NoRegion)?.to_string();
+        let (config, region) = connection.configured().await?;
         let calls = &connection.calls;
         Ok(Aws {
             region,
@@ -130,17 +133,32 @@ impl Connection {
         }
     }
 
-    pub(crate) async fn sdk_config(&self) -> SdkConfig {
-        let base = self.base_config().await;
-        let (Some(role_arn), Some(provider)) = (&self.role_arn, base.credentials_provider()) else {
-            return base;
-        };
-        let mut role = AssumeRoleProvider::builder(role_arn).session_name(SESSION_NAME).configure(&base);
-        if let Some(external_id) = &self.external_id {
-            role = role.external_id(external_id);
+    /// The SDK's configuration and its region, if a client can be built of it.
+    pub(crate) async fn configured(&self) -> Result<(SdkConfig, String), ConnectError> {
+        if self.external_id.is_some() && self.role_arn.is_none() {
+            return Err(ConnectError::ExternalIdWithoutRole);
         }
-        let role = role.build_from_provider(provider).await;
+        if !self.is_plain_http() {
+            roots::check().map_err(ConnectError::NoRoots)?;
+        }
+        let config = self.sdk_config().await;
+        let region = config.region().ok_or(ConnectError::NoRegion)?.to_string();
+        // The SDK would say so of each call, in words of its own insides.
+        if region.is_empty() || !region.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+            return Err(ConnectError::BadRegion(region));
+        }
+        Ok((config, region))
+    }
+
+    async fn sdk_config(&self) -> SdkConfig {
+        let base = self.base_config().await;
+        let Some(role_arn) = &self.role_arn else { return base };
+        let role = Role::new(&base, role_arn, self.external_id.as_deref(), &self.calls);
         base.into_builder().credentials_provider(SharedCredentialsProvider::new(role)).build()
+    }
+
+    fn is_plain_http(&self) -> bool {
+        self.endpoint_url.as_ref().is_some_and(|url| url.starts_with("http://"))
     }
 
     async fn base_config(&self) -> SdkConfig {
@@ -153,7 +171,7 @@ impl Connection {
         }
         if let Some(endpoint_url) = &self.endpoint_url {
             loader = loader.endpoint_url(endpoint_url);
-            if endpoint_url.starts_with("http://") {
+            if self.is_plain_http() {
                 // Without TLS there is no reason to read every root certificate, once for each client.
                 loader = loader.http_client(aws_smithy_http_client::Builder::new().build_http());
             }

@@ -1,6 +1,7 @@
 //! Where a ledger is kept: the value that the settings come to, and that opens it.
 
 use super::table::TableStore;
+use crate::edge::aws::calls::CountCalls;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,16 @@ pub enum Store {
     File(PathBuf),
     /// A DynamoDB table, for daemons that take turns.
     DynamoDb(TableStore),
+}
+
+impl Store {
+    /// The same, with the calls to a table counted here. A file needs none.
+    pub fn counting(mut self, calls: &CountCalls) -> Store {
+        if let Store::DynamoDb(table) = &mut self {
+            table.connection.calls = calls.clone();
+        }
+        self
+    }
 }
 
 impl From<&Path> for Store {

@@ -397,7 +397,7 @@ mod tests {
         });
         insta::assert_snapshot!(lines, @r"
         10:02:11  WARN   SettingsRejected       -                 The new settings are bad, and the last good ones stay: unknown key `mood`
-        10:02:11  INFO   sdk  asked\u{1b}[2J  answers=2
+        10:02:11  INFO   sdk  asked\u001b[2J  answers=2
         ");
     }
 }

@@ -2,8 +2,8 @@
 
 use super::layout::{self, ITEM, Item, PART, Part};
 use super::trouble::TableError;
+use crate::edge::aws::Connection;
 use crate::edge::aws::failure::{CallError, Failure};
-use crate::edge::aws::{ConnectError, Connection};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{AttributeValue, TableDescription, TransactWriteItem};
@@ -59,12 +59,13 @@ pub(super) enum Cancelled {
 impl Link {
     /// Sends no call.
     pub async fn connect(table: &str, connection: &Connection) -> Result<Link, TableError> {
-        let config = connection.sdk_config().await;
         let table = table.to_string();
-        match config.region() {
-            Some(region) => Ok(Link { client: Client::new(&config), table, region: region.to_string() }),
-            None => Err(TableError::Connect { table, source: ConnectError::NoRegion }),
-        }
+        let (config, region) = match connection.configured().await {
+            Ok(configured) => configured,
+            Err(source) => return Err(TableError::Connect { table, source }),
+        };
+        let config = aws_sdk_dynamodb::config::Builder::from(&config).interceptor(connection.calls.clone()).build();
+        Ok(Link { client: Client::from_conf(config), table, region })
     }
 
     /// One item, as of now.
