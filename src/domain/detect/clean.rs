@@ -106,7 +106,13 @@ fn pieces(row: &[u8], mut see: impl FnMut(&str)) {
     // So does one that sets the cursor to the first column, or clears the line.
     let lines = ended.split('\r').flat_map(|piece| piece.split("\u{1b}[1G")).flat_map(|piece| piece.split("\u{1b}[2K"));
     let lines = lines.flat_map(|piece| piece.split("<br/>")).flat_map(|piece| piece.split("&#10;"));
-    lines.for_each(|piece| see(&visible(&piece.replace("&quot;", "\""))));
+    lines.for_each(|piece| see(&visible(&with_quotes(piece))));
+}
+
+/// With quotes for those of XML. In the value of an attribute they are escaped, as JSON would have them.
+fn with_quotes(text: &str) -> String {
+    let in_attribute = text.find("&quot;").is_some_and(|at| text.get(..at).unwrap_or_default().contains("=\""));
+    text.replace("&quot;", if in_attribute { "\\\"" } else { "\"" })
 }
 
 /// Whether a quote or a line break stands in a text as an attribute of XML has it.
@@ -256,11 +262,19 @@ fn without_time(text: &str) -> &str {
     };
     match time {
         Some((time, after)) if is_time(time) => after.trim_start(),
+        Some((time, after)) if is_clock(time) => after.trim_start(),
         // A place in a file that a linter names is a column of its own.
         Some((time, after)) if is_minutes(time) && !after.starts_with(' ') => after,
         Some(_) => text,
         None => without_syslog_time(text).unwrap_or(text),
     }
+}
+
+/// A time of twelve hours: `3:04PM`.
+fn is_clock(word: &str) -> bool {
+    let digits = word.strip_suffix("AM").or_else(|| word.strip_suffix("PM"));
+    let is_number = |text: &str| text.len() <= 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.and_then(|time| time.split_once(':')).is_some_and(|(hour, rest)| is_number(hour) && is_number(rest))
 }
 
 /// Minutes and seconds since the start: `00:04`.
@@ -431,10 +445,11 @@ mod tests {
     }
 
     #[test]
-    fn attributes_of_xml_are_read_as_they_were_written() {
-        let texts: Vec<String> =
-            lines(b"x=\"{&quot;a&quot;&#10;b & c", 1, 0).into_iter().map(|line| line.text).collect();
-        assert_eq!(texts, ["x=\"{\"a\"", "b & c"]);
+    fn quotes_of_xml_are_read_and_those_within_an_attribute_are_escaped() {
+        let texts =
+            |raw: &str| -> Vec<String> { lines(raw.as_bytes(), 1, 0).into_iter().map(|line| line.text).collect() };
+        assert_eq!(texts("x=\"{&quot;a&quot;&#10;b & c"), ["x=\"{\\\"a\\\"", "b & c"]);
+        assert_eq!(texts("<b>{&quot;a&quot;"), ["<b>{\"a\""]);
     }
 
     #[test]
