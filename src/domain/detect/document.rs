@@ -212,12 +212,17 @@ fn is_compared(lines: &[Line], at: usize, head: &str) -> bool {
     // The gutter of a difference: `1       │-`.
     let is_gutter = ["│-", "│+", "[+]", "[-]", "[~]"].iter().any(|sign| bare.ends_with(sign));
     let is_sign = matches!(bare, "-" | "+" | "?") || (bare.is_empty() && !head.is_empty());
+    // Go's: `pull_test.go:52: got: `.
+    let is_gos = head
+        .split_once("_test.go:")
+        .and_then(|(_, rest)| rest.split_once(": "))
+        .is_some_and(|(_, says)| ["got: ", "want: ", "have: "].iter().any(|key| says.starts_with(key)));
     let is_told = || {
         let from = at.saturating_sub(8);
         let near = lines.get(from..lines.len().min(at + 6)).unwrap_or_default();
         near.iter().any(|line| SAYS.iter().any(|says| line.text.contains(says)))
     };
-    is_pytest || is_gutter || KEYS.contains(&key.as_str()) || (is_sign && is_told())
+    is_gos || is_pytest || is_gutter || KEYS.contains(&key.as_str()) || (is_sign && is_told())
 }
 
 /// `- Fixed: `, `* Changed: `: an entry of a list of what changed.

@@ -119,7 +119,8 @@ fn is_page_sign(line: &Line, next: Option<&Line>) -> bool {
         || (text.starts_with(".. ") && text.ends_with("::"))
 }
 
-/// `## Docker Hub` of Markdown, `== Errors` of AsciiDoc. What a script announces so begins with what it does.
+/// `## Docker Hub` of Markdown, `== Errors` of AsciiDoc. What a script announces so begins with what it does, and Go's
+/// `=== RUN   TestPull` with what becomes of a test.
 fn is_heading(text: &str) -> bool {
     let title = ["#", "="].iter().find_map(|sign| {
         let rest = text.trim_start_matches(sign);
@@ -129,9 +130,9 @@ fn is_heading(text: &str) -> bool {
     });
     title.is_some_and(|title| {
         let first = title.split_whitespace().next().unwrap_or_default();
-        const DONE: [&str; 13] = [
+        const DONE: [&str; 17] = [
             "Build", "Pull", "Run", "Deploy", "Start", "Test", "Install", "Push", "Step", "Stage", "Phase", "Image",
-            "Images",
+            "Images", "RUN", "PAUSE", "CONT", "NAME",
         ];
         let is_done =
             first.ends_with("ing") && title.split_whitespace().count() > 1 || DONE.contains(&first) && first != title;

@@ -29,8 +29,38 @@ pub fn in_passed_test(lines: &[Line], at: usize) -> bool {
     };
     is_gos
         || in_passed_class(lines, at)
+        || in_passed_case(lines, at)
         || is_nextests()
         || before(lines, at).take(3).any(is_head) && result.is_some_and(|result| ["PASS ", "✓ "].contains(result))
+}
+
+/// What a test printed that went well, by the head and the result that its runner puts around it under one name, and nothing
+/// of docker between them: Go's, Gradle's and pytest's.
+fn in_passed_case(lines: &[Line], at: usize) -> bool {
+    const BEHIND: usize = 12;
+    let name = |line: &Line| {
+        let text = line.text.as_str();
+        let gradles = [" STANDARD_OUT", " STANDARD_ERROR"].iter().find_map(|end| text.strip_suffix(end));
+        let pytests = text.contains(" live log call ---").then_some("");
+        text.strip_prefix("=== RUN ").or(gradles).or(pytests).map(|name| name.trim().to_string())
+    };
+    let Some(first) = (at.saturating_sub(REACH)..at).rev().find(|index| lines.get(*index).and_then(name).is_some())
+    else {
+        return false;
+    };
+    let name = lines.get(first).and_then(name).unwrap_or_default();
+    let passed = [format!("--- PASS: {name} ("), format!("{name} PASSED").trim().to_string()];
+    let is_passed = |line: &&Line| passed.iter().any(|result| line.text.starts_with(result));
+    let said = lines.get(first + 1..lines.len().min(at + BEHIND)).unwrap_or_default();
+    let said: Vec<&Line> = said.iter().collect();
+    let result = said.iter().position(is_passed).filter(|result| first + 1 + result > at);
+    result.is_some_and(|result| !said.iter().take(result).any(|line| speaks_of_docker(line)))
+}
+
+/// The address in Docker Hub's message does not count.
+fn speaks_of_docker(line: &Line) -> bool {
+    let text = line.text.replace("docker.com", "");
+    ["ocker", "ontainer"].iter().any(|word| text.contains(word))
 }
 
 /// Surefire's: `Running com.acme.ATest`, then `Tests run: 2, Failures: 0, Errors: 0`, and nothing of docker between them.
@@ -50,7 +80,7 @@ fn in_passed_class(lines: &[Line], at: usize) -> bool {
     let (said, result) = said.split_at_checked(last).unwrap_or_default();
     head.iter().all(is_head)
         && result.first().is_some_and(|line| line.text.contains(" Failures: 0, Errors: 0,"))
-        && !said.iter().any(|line| ["ocker", "ontainer"].iter().any(|word| line.text.contains(word)))
+        && !said.iter().any(speaks_of_docker)
 }
 
 /// What a server on the machine itself answered: the line before is its access log.

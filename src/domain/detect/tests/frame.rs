@@ -36,6 +36,13 @@ fn is_output(text: &str) -> bool {
 #[case("10:00AM ERR pull failed error=\"toomanyrequests: x\" image=a")]
 #[case("<failure message=\"APIError: 500 Server Error: Internal Server Error (&quot;toomanyrequests: x&quot;)\">T")]
 #[case("Running a.BTest\nin docker\nERROR c.a.I - pull: toomanyrequests: x\nTests run: 2, Failures: 0, Errors: 0, S")]
+#[case(
+    "=== RUN   TestA\n    a_test.go:14: start: Error response from daemon: toomanyrequests: x\n--- FAIL: TestA (0.8s)"
+)]
+#[case("=== RUN   TestA\na: toomanyrequests: x\n--- PASS: TestB (0.8s)")]
+#[case("=== RUN   TestA\nin docker\na: toomanyrequests: x\n--- PASS: TestA (0.8s)")]
+#[case("--- PASS: TestA (0.8s)\n=== RUN   TestA\na: toomanyrequests: x")]
+#[case("a.HubTest > retries STANDARD_OUT\n    WARN hub - a: toomanyrequests: x\n\na.HubTest > retries FAILED")]
 #[case("     1\tPulling a\n     2\tError: toomanyrequests: x\n     3\tb")]
 #[case("##[group]Run pull\npull\n##[endgroup]\nError: toomanyrequests: x\n##[group]Run rm\nrm\n##[endgroup]")]
 #[case("##[group]Run a/login@v3\nLogging in\nError: toomanyrequests: x\n##[endgroup]")]
@@ -89,6 +96,10 @@ fn a_program_said_it(#[case] text: &str) {
 // Tests.
 #[case("{\"msg\":\"mock registry: will answer with 429 toomanyrequests: x\"}")]
 #[case("Running a.BTest\nERROR c.a.I - pull: toomanyrequests: x\nTests run: 2, Failures: 0, Errors: 0, Skipped: 0")]
+#[case("=== RUN   TestA\n2025/06/18 07:02:11 a: toomanyrequests: x\nb\n--- PASS: TestA (0.8s)")]
+#[case("a.HubTest > retries STANDARD_OUT\n    WARN hub - a: toomanyrequests: x\n\na.HubTest > retries PASSED")]
+#[case("---- live log call ----\nWARNING  hub:hub.py:12 a: toomanyrequests: x\nPASSED")]
+#[case("a_test.go:52: got:  failed to copy: toomanyrequests: x\n--- FAIL: TestA (0.00s)")]
 #[case("##teamcity[testIgnored name='x' message='Error: toomanyrequests: x']")]
 #[case("exports[`a 1`] = `\n\"Error: toomanyrequests: x\"\n`;")]
 // Counted, the most first.
