@@ -24,17 +24,19 @@ pub enum Sign {
 /// Vector instructions compare the first four bytes of all anchors of a list at once, in eight groups as long as there are
 /// no more than 32: each anchor's group is its place in the list modulo eight. Beginnings that are rare in ordinary logs,
 /// and groups of beginnings that are alike, decide the speed on a log without a hit, by a factor of three;
-/// `cargo bench --bench diagnose` tells. So an anchor may begin within a word, and the order is no order of meaning.
+/// `cargo bench --bench diagnose` tells. So an anchor may begin within a word, and the order is no order of meaning: put a new
+/// one at the end, as all behind it would change their groups.
 const ALWAYS: &[(&str, Sign)] = &[
     // Response body: invalid character.
     ("nvalid ch", Sign::Refusal),
     ("o Many", Sign::Refusal),
     ("MANYREQ", Sign::Refusal),
-    // Too many requests to registry.
-    ("to registry", Sign::Refusal),
+    // Entering phase BUILD.
+    ("ntering ph", Sign::Phase),
     // You have reached your pull rate limit.
     ("ur pull", Sign::Refusal),
-    ("429 Too", Sign::Refusal),
+    // 429 Too Many Requests. Other numbers begin with 429, too.
+    ("29 Too", Sign::Refusal),
     ("ent_scope", Sign::Login),
     // https://www.docker.com/increase-rate-limit.
     ("e-rate-l", Sign::Refusal),
@@ -46,7 +48,7 @@ const ALWAYS: &[(&str, Sign)] = &[
     ("TP 429", Sign::Refusal),
     // Your unauthenticated pull rate limit.
     ("r unauth", Sign::Refusal),
-    ("429 TOO", Sign::Refusal),
+    ("29 TOO", Sign::Refusal),
     // Request exceeded pull rate limit.
     ("eded pu", Sign::Refusal),
     ("9: Too", Sign::Refusal),
@@ -57,7 +59,7 @@ const ALWAYS: &[(&str, Sign)] = &[
     ("urned 429", Sign::Refusal),
     ("ny reque", Sign::Refusal),
     (": 401 Un", Sign::Login),
-    ("429 (Too", Sign::Refusal),
+    ("29 (Too", Sign::Refusal),
     // Unexpected status code, unexpected status from.
     ("cted st", Sign::Refusal),
     // StatusCode: 429, "<html>…; returned error code: 429.
@@ -68,8 +70,8 @@ const ALWAYS: &[(&str, Sign)] = &[
     ("O MANY", Sign::Refusal),
     ("ny Reque", Sign::Refusal),
     (": unauth", Sign::Login),
-    // Entering phase BUILD.
-    ("ntering ph", Sign::Phase),
+    // Too many requests to registry.
+    ("to registry", Sign::Refusal),
     // HttpReadSeeker, the rest of a message that was cut, where a colour stands within `unexpected status`.
     ("Seeker:", Sign::Refusal),
 ];
@@ -79,35 +81,35 @@ const ALWAYS: &[(&str, Sign)] = &[
 const AFTER_A_REFUSAL: &[(&str, Sign)] = &[
     // Command did not exit successfully.
     ("did not exit s", Sign::Command),
-    ("rnal] lo", Sign::Success),
-    // Running command.
-    ("unning comm", Sign::Command),
+    // Pulled on attempt.
+    ("lled on", Sign::Success),
     // Downloaded newer image for.
     ("d newer", Sign::Success),
-    // Image is up to date for.
-    ("e is up", Sign::Success),
-    ("ge for ", Sign::Success),
-    ("o date for ", Sign::Success),
-    ("attempt ", Sign::Success),
-    ("iting manifest", Sign::Success),
-    // db Pulled.
-    (" Pulled", Sign::Success),
-    // Writing manifest to image destination.
-    ("to image dest", Sign::Success),
-    ("d image ", Sign::Success),
     // Successfully pulled image.
     ("cessfully pu", Sign::Success),
     // [internal] load metadata for.
     ("ta for ", Sign::Success),
-    // Pulled on attempt.
-    ("lled on", Sign::Success),
-    // Step 1/4 : FROM node.
-    (": FROM ", Sign::Success),
     // Image postgres:16 pull took PT19S.
     ("l took PT", Sign::Success),
+    // Writing manifest to image destination.
+    ("to image dest", Sign::Success),
+    // Step 1/4 : FROM node.
+    (": FROM ", Sign::Success),
     // Artifact successfully downloaded.
     ("fact succ", Sign::Success),
+    ("o date for ", Sign::Success),
+    ("d image ", Sign::Success),
+    // Image is up to date for.
+    ("e is up", Sign::Success),
+    ("ge for ", Sign::Success),
+    ("attempt ", Sign::Success),
+    ("rnal] lo", Sign::Success),
+    // Running command.
+    ("unning comm", Sign::Command),
+    ("iting manifest", Sign::Success),
     ("lly downlo", Sign::Success),
+    // db Pulled.
+    (" Pulled", Sign::Success),
 ];
 
 /// An anchor that was found.

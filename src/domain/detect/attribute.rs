@@ -1,7 +1,7 @@
 //! Whose registry refused, which image, and whether it was a pull: what stands near a message that does not tell.
 
 use crate::domain::classify::Registry;
-use crate::domain::detect::clean::Line;
+use crate::domain::detect::clean::{self, Line};
 use crate::domain::detect::finder::Finder;
 use crate::domain::image::{Image, registry_of_host};
 use std::sync::LazyLock;
@@ -298,11 +298,6 @@ fn step_image(lines: &[Line], span: Span) -> Option<String> {
     let before = lines.get(from..span.first).unwrap_or_default();
     let to = lines.len().min(span.last + 1 + AFTER);
     let after = lines.get(span.last + 1..to).unwrap_or_default();
-    let near = lines.get(from..to).unwrap_or_default();
-    let near = near.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join("\n");
-    if !may_name_image(&near) {
-        return None;
-    }
     let by_step = before.iter().rev().find_map(|line| line_image(&line.text, before));
     let by_step = by_step.map(|image| with_host(image, before));
     by_step.or_else(|| after.iter().find_map(|line| line_image(&line.text, before)))
@@ -310,13 +305,11 @@ fn step_image(lines: &[Line], span: Span) -> Option<String> {
 
 /// `8.0: Pulling from dotnet/sdk` leaves out the host that the command before it names.
 fn with_host(image: String, before: &[Line]) -> String {
-    let is_same = |other: &Image<'_>| {
-        Image::parse(&image).is_some_and(|image| {
-            image.host.is_none() && other.host.is_some() && other.name() == image.name() && other.tag == image.tag
-        })
-    };
-    let named = before.iter().rev().filter_map(|line| line_image(&line.text, before));
-    named.into_iter().find(|named| Image::parse(named).is_some_and(|named| is_same(&named))).unwrap_or(image)
+    let Some(bare) = Image::parse(&image).filter(|image| image.host.is_none()) else { return image };
+    let is_same = |other: &Image<'_>| other.host.is_some() && other.name() == bare.name() && other.tag == bare.tag;
+    let mut named = before.iter().rev().filter_map(|line| line_image(&line.text, before));
+    let whole = named.find(|named| Image::parse(named).is_some_and(|named| is_same(&named)));
+    whole.unwrap_or(image)
 }
 
 /// What else stands in the lines that [`line_image`] finds an image in, beside the [`PHRASES`]: `8.0: Pulling from`, `Pulling db (`.
@@ -328,8 +321,17 @@ static LINE_SIGN: LazyLock<Option<Finder>> = LazyLock::new(|| {
     Finder::of(signs().filter(|sign| !signs().any(|other| other != *sign && sign.contains(other))))
 });
 
+/// Of a piece of a log, the lines that tell what stands near: those that may name an image, and those at some places.
+pub fn telling_lines(raw: &[u8], at: u64, places: &[u64]) -> Vec<Line> {
+    match LINE_SIGN.as_ref() {
+        // What a variable stands for may be told by any.
+        Some(signs) if memchr::memmem::find(raw, b"ARG ").is_none() => clean::lines_with(raw, at, signs, places),
+        _ => clean::lines(raw, 0, at),
+    }
+}
+
 /// Whether a line may name an image.
-pub fn may_name_image(text: &str) -> bool {
+fn may_name_image(text: &str) -> bool {
     LINE_SIGN.as_ref().is_none_or(|sign| sign.find(text.as_bytes(), 0).is_some())
 }
 
@@ -353,11 +355,6 @@ fn from_instruction(text: &str, lines: &[Line]) -> Option<String> {
     let name = word.trim_start_matches("${").trim_start_matches('$').trim_end_matches('}');
     let resolved = if name == word { word.to_string() } else { argument(name, lines)? };
     (is_instruction && Image::parse(&resolved).is_some() && resolved != "scratch").then_some(resolved)
-}
-
-/// Whether a piece of a log may say what a variable of `FROM` stands for.
-pub fn may_name_argument(raw: &[u8]) -> bool {
-    memchr::memmem::find(raw, b"ARG ").is_some()
 }
 
 fn argument(name: &str, lines: &[Line]) -> Option<String> {
@@ -396,7 +393,6 @@ fn served_path(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::detect::clean;
     use rstest::rstest;
 
     fn span(lines: &[Line], needle: &str) -> Span {

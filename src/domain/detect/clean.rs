@@ -1,5 +1,6 @@
 //! What a person would read: a log's lines without colours, control characters and the prefixes that tools put in front.
 
+use crate::domain::detect::finder::Finder;
 use std::borrow::Cow;
 
 /// One line as it is matched and quoted.
@@ -23,22 +24,44 @@ pub struct Line {
 /// Cuts a piece of a log into lines, given the number and the place of its first. A lone carriage return separates lines
 /// too (a progress bar that overwrites itself, or a log of another system), but is not counted.
 pub fn lines(raw: &[u8], first_number: u64, at: u64) -> Vec<Line> {
-    lines_if(raw, first_number, at, |_, _| true)
-}
-
-/// Like [`lines`], but only those that are wanted, given the place of the row and what it shows, prefixes and all.
-pub fn lines_if(raw: &[u8], first_number: u64, at: u64, mut is_wanted: impl FnMut(u64, &str) -> bool) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut at = at;
     for (number, row) in (first_number..).zip(rows(raw)) {
-        pieces(row, |piece| {
-            if is_wanted(at, piece) {
-                lines.push(Line::of(piece, number, at));
-            }
-        });
+        pieces(row, |piece| lines.push(Line::of(piece, number, at)));
         at += row.len() as u64 + 1;
     }
     lines
+}
+
+/// Like [`lines`] without their numbers, and of them only those that hold one of some texts, or whose row begins at one of
+/// some places. Most rows show just what they hold, so that they are searched together.
+pub fn lines_with(raw: &[u8], at: u64, texts: &Finder, places: &[u64]) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut from = 0;
+    let mut next = texts.find(raw, 0);
+    for row in rows(raw) {
+        let (place, end) = (at + from as u64, from + row.len());
+        while next.is_some_and(|hit| hit.start < from) {
+            next = texts.find(raw, from);
+        }
+        // What spans two rows stands in neither.
+        let may_hold = next.is_some_and(|hit| hit.start < end);
+        let is_there = places.contains(&place);
+        if may_hold || is_there || !is_plain(row) || memchr::memchr2(b'<', b'&', row).is_some() {
+            pieces(row, |piece| {
+                if is_there || texts.find(piece.as_bytes(), 0).is_some() {
+                    lines.push(Line::of(piece, 0, place));
+                }
+            });
+        }
+        from = end + 1;
+    }
+    lines
+}
+
+/// What the rows of a piece of a log show, prefixes and all.
+pub fn read(raw: &[u8], mut see: impl FnMut(&str)) {
+    rows(raw).for_each(|row| pieces(row, &mut see));
 }
 
 impl Line {
@@ -83,7 +106,13 @@ fn pieces(row: &[u8], mut see: impl FnMut(&str)) {
     // So does one that sets the cursor to the first column, or clears the line.
     let lines = ended.split('\r').flat_map(|piece| piece.split("\u{1b}[1G")).flat_map(|piece| piece.split("\u{1b}[2K"));
     let lines = lines.flat_map(|piece| piece.split("<br/>")).flat_map(|piece| piece.split("&#10;"));
-    lines.for_each(|piece| see(&visible(&piece.replace("&quot;", "\""))));
+    lines.for_each(|piece| see(&visible(&with_quotes(piece))));
+}
+
+/// With quotes for those of XML. In the value of an attribute they are escaped, as JSON would have them.
+fn with_quotes(text: &str) -> String {
+    let in_attribute = text.find("&quot;").is_some_and(|at| text.get(..at).unwrap_or_default().contains("=\""));
+    text.replace("&quot;", if in_attribute { "\\\"" } else { "\"" })
 }
 
 /// Whether a quote or a line break stands in a text as an attribute of XML has it.
@@ -112,7 +141,7 @@ fn rows(raw: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// A row that holds nothing to take out or to separate, as most do. The rest of this file would leave it as it is.
 fn plain(row: &[u8]) -> Option<&str> {
-    let text = str::from_utf8(row).ok().filter(|_| is_plain(row))?;
+    let text = if is_plain(row) { str::from_utf8(row).ok()? } else { return None };
     let is_one = memchr::memchr(b'<', row).is_none() || !text.contains("<br/>");
     (is_one && !has_quotes_of_xml(text)).then_some(text)
 }
@@ -233,11 +262,19 @@ fn without_time(text: &str) -> &str {
     };
     match time {
         Some((time, after)) if is_time(time) => after.trim_start(),
+        Some((time, after)) if is_clock(time) => after.trim_start(),
         // A place in a file that a linter names is a column of its own.
         Some((time, after)) if is_minutes(time) && !after.starts_with(' ') => after,
         Some(_) => text,
         None => without_syslog_time(text).unwrap_or(text),
     }
+}
+
+/// A time of twelve hours: `3:04PM`.
+fn is_clock(word: &str) -> bool {
+    let digits = word.strip_suffix("AM").or_else(|| word.strip_suffix("PM"));
+    let is_number = |text: &str| text.len() <= 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.and_then(|time| time.split_once(':')).is_some_and(|(hour, rest)| is_number(hour) && is_number(rest))
 }
 
 /// Minutes and seconds since the start: `00:04`.
@@ -264,10 +301,10 @@ fn without_build_time(text: &str) -> &str {
 
 /// Seconds to three places.
 fn without_seconds(text: &str) -> Option<&str> {
-    let (seconds, rest) = text.split_once(' ').unwrap_or((text, ""));
-    let (whole, parts) = seconds.split_once('.')?;
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    (is_number(whole) && is_number(parts) && parts.len() == 3).then(|| rest.trim_start())
+    let after = |text: &str| text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let parts = text.get(text.len() - after(text)..)?.strip_prefix('.').filter(|_| after(text) < text.len())?;
+    let (parts, rest) = parts.split_at_checked(parts.len() - after(parts))?;
+    (parts.len() == 3 && (rest.is_empty() || rest.starts_with(' '))).then(|| rest.trim_start())
 }
 
 fn without_syslog_time(text: &str) -> Option<&str> {
@@ -408,10 +445,11 @@ mod tests {
     }
 
     #[test]
-    fn attributes_of_xml_are_read_as_they_were_written() {
-        let texts: Vec<String> =
-            lines(b"x=\"{&quot;a&quot;&#10;b & c", 1, 0).into_iter().map(|line| line.text).collect();
-        assert_eq!(texts, ["x=\"{\"a\"", "b & c"]);
+    fn quotes_of_xml_are_read_and_those_within_an_attribute_are_escaped() {
+        let texts =
+            |raw: &str| -> Vec<String> { lines(raw.as_bytes(), 1, 0).into_iter().map(|line| line.text).collect() };
+        assert_eq!(texts("x=\"{&quot;a&quot;&#10;b & c"), ["x=\"{\\\"a\\\"", "b & c"]);
+        assert_eq!(texts("<b>{&quot;a&quot;"), ["<b>{\"a\""]);
     }
 
     #[test]

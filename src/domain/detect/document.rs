@@ -3,10 +3,10 @@
 
 use crate::domain::detect::clean::Line;
 use crate::domain::detect::key::{CARRIERS, PATTERN_KEYS};
-use crate::domain::detect::{listing, page};
+use crate::domain::detect::{listing, page, rehearsal};
 
 /// How far back the head of a block may be.
-const REACH: usize = 40;
+pub const REACH: usize = 40;
 
 /// Whether a line stands in such a block, wherever in it a match starts.
 pub fn is_in_block(lines: &[Line], at: usize) -> bool {
@@ -19,10 +19,14 @@ pub fn is_in_block(lines: &[Line], at: usize) -> bool {
         || page::is_introduced(lines, at)
         || page::is_on_page(lines, at)
         || page::is_block_of_key(lines, at, &CARRIERS)
-        || answers_locally(lines, at)
+        || rehearsal::answers_locally(lines, at)
         || page::goes_on_behind(lines, at)
         || is_beside_signs(lines, at)
-        || in_passed_test(lines, at)
+        || rehearsal::in_passed_test(lines, at)
+        || in_counted_list(lines, at)
+        || in_source_excerpt(lines, at)
+        || in_shown_script(lines, at)
+        || page::is_example_of_key(lines, at)
 }
 
 /// Whether what stands before or behind a match that starts at this line and offset tells the same.
@@ -34,20 +38,22 @@ pub fn is_quoted(lines: &[Line], at: usize, offset: usize) -> bool {
     let tail = line.text.get(offset..).unwrap_or_default();
     is_commit_subject(head)
         || head.starts_with("Subject: [")
+        || ["title: ", "Title: "].iter().any(|key| head.starts_with(key))
+        || is_entry_of_changes(head)
         || is_compared(lines, at, head)
         || in_list(lines, at, head)
         || is_member(head, listing::is_wrapped_rest(lines, at))
-        || is_row(lines, at, tail)
+        || is_row(lines, at, tail) && !tells_state(head)
         || is_catalogued(head)
-        || is_given(head)
+        || rehearsal::is_given(head)
 }
 
 /// Lines before, nearest first.
-fn before(lines: &[Line], at: usize) -> impl Iterator<Item = &Line> {
+pub fn before(lines: &[Line], at: usize) -> impl Iterator<Item = &Line> {
     lines.get(at.saturating_sub(REACH)..at).unwrap_or_default().iter().rev()
 }
 
-fn is_blank(line: &Line) -> bool {
+pub fn is_blank(line: &Line) -> bool {
     line.text.trim().is_empty()
 }
 
@@ -119,6 +125,47 @@ fn in_commit_list(lines: &[Line], at: usize) -> bool {
     own.is_some() && (at.checked_sub(1).and_then(hash) == own || hash(at + 1) == own)
 }
 
+/// `  42  toomanyrequests: …`, `   9  timeout`: lines that were counted, the most first. A listing's numbers rise one by one.
+fn in_counted_list(lines: &[Line], at: usize) -> bool {
+    let counted = |index: usize| {
+        let line = lines.get(index)?;
+        let (count, rest) = line.text.split_once(' ')?;
+        // Right-aligned.
+        let end = line.indent + count.len();
+        let is_row = !rest.trim().is_empty() && line.indent > 0 && count.bytes().all(|byte| byte.is_ascii_digit());
+        count.parse::<u32>().ok().filter(|_| is_row).map(|count| (count, end))
+    };
+    let falls = |above: Option<(u32, usize)>, below: Option<(u32, usize)>| {
+        above.zip(below).is_some_and(|(above, below)| above.0 >= below.0 && above.1 == below.1)
+    };
+    let above = at.checked_sub(1).map(counted);
+    above.is_some_and(|above| falls(above, counted(at))) || falls(counted(at), counted(at + 1))
+}
+
+/// The lines of a file around what is wrong in it, as BuildKit shows them: `Dockerfile:4`, a rule, the lines, a rule.
+fn in_source_excerpt(lines: &[Line], at: usize) -> bool {
+    const LONGEST: usize = 12;
+    let is_rule = |line: &Line| line.text.len() >= 8 && line.text.bytes().all(|byte| byte == b'-');
+    let is_place = |line: &Line| {
+        let number = line.text.rsplit_once(':').filter(|(path, _)| !path.contains(' ')).map(|(_, number)| number);
+        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let mut above = before(lines, at).take(LONGEST).skip_while(|line| !is_rule(line));
+    above.next().is_some() && above.next().is_some_and(is_place) && lines.iter().skip(at + 1).take(LONGEST).any(is_rule)
+}
+
+/// The script of a step, which GitHub shows before it runs: `##[group]Run <first line>`, the script, `##[endgroup]`.
+fn in_shown_script(lines: &[Line], at: usize) -> bool {
+    let is_mark = |line: &Line| line.text.starts_with("##[group]") || line.text.starts_with("##[endgroup]");
+    let text = |index: usize| lines.get(index).map_or("", |line| line.text.as_str());
+    let head = (at.saturating_sub(REACH)..at).rev().find(|index| lines.get(*index).is_some_and(is_mark));
+    let is_script = head.is_some_and(|head| {
+        text(head).strip_prefix("##[group]Run ").is_some_and(|first| first.trim_end() == text(head + 1).trim_end())
+    });
+    let end = lines.iter().skip(at + 1).take(REACH).find(|line| is_mark(line));
+    is_script && end.is_some_and(|line| line.text.starts_with("##[endgroup]"))
+}
+
 /// A file of what to look for: a member next to it names a pattern.
 fn is_beside_pattern(lines: &[Line], at: usize) -> bool {
     let key = |line: &Line| {
@@ -165,12 +212,24 @@ fn is_compared(lines: &[Line], at: usize, head: &str) -> bool {
     // The gutter of a difference: `1       │-`.
     let is_gutter = ["│-", "│+", "[+]", "[-]", "[~]"].iter().any(|sign| bare.ends_with(sign));
     let is_sign = matches!(bare, "-" | "+" | "?") || (bare.is_empty() && !head.is_empty());
+    // Go's: `pull_test.go:52: got: `.
+    let is_gos = head
+        .split_once("_test.go:")
+        .and_then(|(_, rest)| rest.split_once(": "))
+        .is_some_and(|(_, says)| ["got: ", "want: ", "have: "].iter().any(|key| says.starts_with(key)));
     let is_told = || {
         let from = at.saturating_sub(8);
         let near = lines.get(from..lines.len().min(at + 6)).unwrap_or_default();
         near.iter().any(|line| SAYS.iter().any(|says| line.text.contains(says)))
     };
-    is_pytest || is_gutter || KEYS.contains(&key.as_str()) || (is_sign && is_told())
+    is_gos || is_pytest || is_gutter || KEYS.contains(&key.as_str()) || (is_sign && is_told())
+}
+
+/// `- Fixed: `, `* Changed: `: an entry of a list of what changed.
+fn is_entry_of_changes(head: &str) -> bool {
+    const KINDS: [&str; 7] = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Fix", "Security"];
+    let entry = head.strip_prefix("- ").or_else(|| head.strip_prefix("* "));
+    entry.and_then(|entry| entry.split_once(": ")).is_some_and(|(kind, _)| KINDS.contains(&kind))
 }
 
 /// An element of a list below a key that holds no output: `patterns:`, then `- toomanyrequests: …`.
@@ -204,6 +263,12 @@ fn is_row(lines: &[Line], at: usize, tail: &str) -> bool {
     tail.strip_suffix('|').is_some_and(|cells| cells.contains(" | ") || is_below_row())
 }
 
+/// Whether a cell of a row says how something ended, as the command line tools of AWS print it: nobody explains so.
+fn tells_state(head: &str) -> bool {
+    const STATES: [&str; 5] = ["CLIENT_ERROR", "FAILED", "FAULT", "STOPPED", "TIMED_OUT"];
+    head.split('|').any(|cell| STATES.contains(&cell.trim()))
+}
+
 /// A page's title is underlined with just as many signs as it has characters; a console's banner is not.
 fn is_under_title(lines: &[Line], at: usize) -> bool {
     let said: Vec<&Line> = before(lines, at).filter(|line| !is_blank(line)).take(2).collect();
@@ -229,55 +294,6 @@ fn follows_explanation(lines: &[Line], at: usize) -> bool {
         && (nearest.is_some_and(explains)
             || (nearest.is_some_and(|line| line.indent >= INDENT)
                 && above.is_some_and(|line| explains(line) && line.text.trim_end().ends_with(':'))))
-}
-
-/// What the code under test wrote to its console in a file of tests that passed: jest and vitest put a head above it and the
-/// file's result below.
-fn in_passed_test(lines: &[Line], at: usize) -> bool {
-    const BEHIND: usize = 12;
-    const RESULTS: [&str; 4] = ["PASS ", "FAIL ", "✓ ", "❯ "];
-    let is_head = |line: &Line| ["console.", "stdout | ", "stderr | "].iter().any(|head| line.text.starts_with(head));
-    let behind = lines.get(at + 1..lines.len().min(at + 1 + BEHIND)).unwrap_or_default();
-    let result = behind.iter().find_map(|line| RESULTS.iter().find(|result| line.text.starts_with(**result)));
-    // Go's: `    hub_test.go:31: text: …`, then `--- PASS: TestHub`.
-    // Or the log of a server that the test started.
-    let is_gos = lines.get(at).is_some_and(|line| {
-        let is_said = line.text.split_once("_test.go:").is_some_and(|(file, _)| !file.contains(' '));
-        (is_said || line.text.contains("127.0.0.1:"))
-            && behind
-                .iter()
-                .find(|line| line.text.starts_with("--- "))
-                .is_some_and(|line| line.text.starts_with("--- PASS"))
-    });
-    // nextest's: `PASS [   0.004s] …`, then `stdout ───`.
-    let is_nextests = || {
-        let mut said = before(lines, at).take(6).filter(|line| !is_blank(line));
-        let head = said.find(|line| ["stdout ──", "stderr ──"].iter().any(|head| line.text.starts_with(head)));
-        head.is_some() && said.next().is_some_and(|line| line.text.starts_with("PASS ["))
-    };
-    is_gos
-        || is_nextests()
-        || before(lines, at).take(3).any(is_head) && result.is_some_and(|result| ["PASS ", "✓ "].contains(result))
-}
-
-/// What a server on the machine itself answered: the line before is its access log.
-fn answers_locally(lines: &[Line], at: usize) -> bool {
-    let is_access = |line: &Line| line.text.starts_with("127.0.0.1 - - [") && line.text.contains("HTTP/1.");
-    before(lines, at).find(|line| !is_blank(line)).is_some_and(is_access)
-}
-
-/// What a test says it feeds to its subject, and what a program says it looks for or feigns: `classify_test.go:33: input: `,
-/// `Invalid filter pattern: `, `fake docker: `.
-fn is_given(head: &str) -> bool {
-    const GIVEN: [&str; 10] =
-        ["input", "given", "pattern", "filter", "regex", "text", "string", "substring", "found in", "argument"];
-    const FEIGNED: [&str; 6] = ["stub", "stubbed", "mock", "mocked", "fake", "simulated"];
-    head.split_inclusive(": ").filter_map(|part| part.strip_suffix(": ")).any(|part| {
-        let part = part.to_ascii_lowercase();
-        let is_last = |word: &&str| part.strip_suffix(*word).is_some_and(|lead| !lead.ends_with(char::is_alphanumeric));
-        let mut last = part.rsplit(' ').take(2).map(|word| word.trim_matches(['(', ')', '[', ']']));
-        GIVEN.iter().any(is_last) || last.any(|word| FEIGNED.contains(&word))
-    })
 }
 
 #[cfg(test)]

@@ -119,6 +119,18 @@ pub const FAMILIES: &[Family] = &[
         seen: "Docker Hub from November 2020 to 2025, the same for anonymous clients and accounts",
     },
     Family {
+        name: "hub-cut",
+        // `?` stands for the dots, which are one character.
+        says: &["TOOMANYREQUESTS: You have reac?\""],
+        kind: Kind::Message,
+        limit: Limit::Pull,
+        registry: HUB,
+        login: Login::Unknown,
+        direction: Direction::Pull,
+        example: "p3x1  web.1  redis:7  node-2  Shutdown  Rejected 2 seconds ago  \"toomanyrequests: You have reac…\"",
+        seen: "docker service ps, docker node ps and docker stack ps, which cut an error at 30 characters",
+    },
+    Family {
         name: "hub-see-docs",
         says: &["Too Many Requests. Please see https://docs.docker.com/docker-hub/download-rate-limit"],
         kind: Kind::Message,

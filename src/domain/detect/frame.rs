@@ -7,7 +7,7 @@
 use crate::domain::detect::clean::{self, Line};
 use crate::domain::detect::key::{CARRIERS, tells_failure};
 use crate::domain::detect::listing::{self, Around};
-use crate::domain::detect::literal::{is_source_line, literal_is_named, literal_is_output, open_literal};
+use crate::domain::detect::literal::{cell_start, is_source_line, literal_is_named, literal_is_output, open_literal};
 use crate::domain::detect::marks::{is_command, is_comment, is_found_by_grep, is_markup, is_title};
 use crate::domain::detect::{document, ending, speaker};
 use crate::domain::image::Image;
@@ -64,7 +64,9 @@ fn is_output_from(lines: &[Line], line: usize, offset: usize) -> bool {
     let Some(text) = lines.get(line).map(|line| line.text.as_str()) else {
         return false;
     };
-    let head = text.get(..offset).unwrap_or_default();
+    let traced = speaker::traced_output(lines, line).filter(|from| *from <= offset);
+    let from = traced.or_else(|| cell_start(text, offset)).unwrap_or(0);
+    let head = text.get(from..offset).unwrap_or_default();
     let tail = text.get(offset..).unwrap_or_default();
     if document::is_quoted(lines, line, offset) || ending::is_quoted_by(head, tail) {
         return false;
@@ -231,7 +233,12 @@ pub fn ends_in_joint(head: &str) -> bool {
     // A sentence of its own that says what failed: `Failed to scan image "python:3.12". `.
     let says_what = head.ends_with('.')
         && ["Failed ", "Error ", "Could not ", "Cannot ", "Unable "].iter().any(|start| head.starts_with(start));
+    // What an exception says in words of its own, and why: `…ImageCreateException: Server error (`.
+    let is_why = head.strip_suffix(" error(").or(head.strip_suffix(" error (")).is_some_and(|lead| {
+        lead.split_once(": ").is_some_and(|(name, _)| !name.contains(' ') && name.ends_with("Exception"))
+    });
     is_outcome
+        || is_why
         || is_value
         || says_what
         || ":]>-|…=)~!✘✖✗*•".contains(last)

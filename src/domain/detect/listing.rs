@@ -51,7 +51,15 @@ impl<'a> Around<'a> {
         }
         // An error with its stack: what is near is what the program shows of its source.
         let is_frame = |line: &&str| ["at ", "❯ ", "from /"].iter().any(|start| line.starts_with(start));
-        if self.others.1.first().is_some_and(is_frame) || self.is_reported {
+        // Python's, of which the last frame and its source stand before.
+        let is_raised = self
+            .others
+            .0
+            .iter()
+            .rev()
+            .nth(1)
+            .is_some_and(|line| line.starts_with("File \"") && line.contains("\", line "));
+        if self.others.1.first().is_some_and(is_frame) || is_raised || self.is_reported {
             return false;
         }
         let near = || self.others.0.iter().rev().take(4).chain(self.others.1.iter().take(4));

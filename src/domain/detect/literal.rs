@@ -1,7 +1,7 @@
 //! A message within quotes: a value that a program printed, or a piece of source code?
 
 use crate::domain::detect::frame::{ends_in_joint, is_prose};
-use crate::domain::detect::key::{CARRIERS, PATTERN_KEYS, last_key, says_failed, tells_outcome};
+use crate::domain::detect::key::{CARRIERS, PATTERN_KEYS, last_key, says_failed, tells_failure, tells_outcome};
 use crate::domain::detect::listing::Around;
 
 /// The literal that is open at the end of a text: what stands before its quote, and what it holds so far.
@@ -43,6 +43,17 @@ pub fn open_literal(head: &str) -> Option<(&str, &str)> {
     let before = head.get(..at)?;
     let inner = head.get(at + quote.len_utf8()..)?;
     Some((before.get(..before.len().checked_sub(depth)?)?, inner))
+}
+
+/// Where the cell begins that an index stands in, in a row of comma-separated values: `"a","b","Failed to pull: …`. What is in
+/// it is judged by itself, if a program's words stand before the message. A quote within a cell is doubled.
+pub fn cell_start(text: &str, offset: usize) -> Option<usize> {
+    const LEAST: usize = 3;
+    let head = text.get(..offset).filter(|head| head.starts_with('"'))?;
+    let is_start = |at: &usize| head.get(at + 2..).is_some_and(|cell| !cell.starts_with('"'));
+    let starts: Vec<usize> = head.match_indices(",\"").map(|(at, _)| at).filter(is_start).collect();
+    let start = starts.last()? + 2;
+    (starts.len() + 1 >= LEAST && tells_failure(head.get(start..)?)).then_some(start)
 }
 
 /// Whether a literal is a value that a program printed and no piece of source.
@@ -226,7 +237,7 @@ fn element_is_output(tail: &str, around: &Around<'_>) -> bool {
     // Code breaks a long text into literals, and puts one below the assignment or call that it is for.
     let follows_code = around.before.last().is_some_and(|line| {
         let line = line.trim_end();
-        line.ends_with(['=', '(', ',', '+', '[', '\\', '"', '\''])
+        line.ends_with(['=', '(', ',', '+', '[', '\\', '"', '\'', '`'])
     });
     in_output || (!ends_in_comma && !follows_code && !around.is_listing())
 }

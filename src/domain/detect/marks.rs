@@ -69,7 +69,11 @@ pub fn is_markup(head: &str, tail: &str) -> bool {
         name.contains('_')
             && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
     });
-    if is_number || is_variable || head.contains("[default: ") {
+    // TeamCity's, about a test that did not fail.
+    let is_of_test = head
+        .strip_prefix("##teamcity[test")
+        .is_some_and(|rest| ["Started", "Finished", "Ignored", "Suite"].iter().any(|kind| rest.starts_with(kind)));
+    if is_number || is_of_test || is_variable || head.contains("[default: ") {
         return true;
     }
     // Rust's panic on an error is a program's.
@@ -99,12 +103,19 @@ fn has_code_span(head: &str) -> bool {
             return true;
         };
         let is_apostrophe = inner.get(quoted.len()..).is_some_and(|end| end.starts_with('\''));
-        if !is_apostrophe && !is_tagged(quoted) {
+        if !is_apostrophe && !is_tagged(quoted) && !tells_exit(after) {
             return true;
         }
         rest = after;
     }
     false
+}
+
+/// ` exited 1 after 0.9s`, ` returned 125`: a program reports how the command before it ended.
+fn tells_exit(after: &str) -> bool {
+    const ENDED: [&str; 4] = [" exited with code ", " exited with ", " exited ", " returned "];
+    let code = ENDED.iter().find_map(|words| after.strip_prefix(*words));
+    code.is_some_and(|code| code.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// Comment signs of the usual languages. BuildKit's `#3 ` is none, nor is a bullet before a message.
@@ -114,7 +125,7 @@ pub fn is_comment(head: &str) -> bool {
         let rest = rest.trim_start_matches('#');
         // `##[error]` and `##vso[…]` are a log's, `# ` a root prompt's if a command or a message follows at once.
         // A comment that shows an example indents it.
-        const AFTER_A_PROMPT: [&str; 9] = ["docker", "Err", "ERR", "err", "Fail", "fail", "time=", "WARN", "FATA"];
+        const AFTER_A_PROMPT: [&str; 9] = ["docker: ", "Err", "ERR", "err", "Fail", "fail", "time=", "WARN", "FATA"];
         let of_a_log = rest.starts_with(|c: char| c.is_ascii_digit() || c == '[')
             || ["vso[", "teamcity["].iter().any(|start| rest.starts_with(start));
         let is_indented = rest.starts_with("  ");
@@ -192,6 +203,10 @@ pub fn is_found_by_grep(head: &str) -> bool {
     let Some((path, rest)) = head.split_once(':') else {
         return false;
     };
+    // A logger's: `[/server/proxy.go:103]: `.
+    if path.starts_with('[') {
+        return false;
+    }
     let is_number = !path.is_empty() && path.bytes().all(|byte| byte.is_ascii_digit());
     let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
     let is_file = (1..=5).contains(&extension.len())

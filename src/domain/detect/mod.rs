@@ -7,7 +7,7 @@
 //! does not, [`success`] whether the client got over it, [`command`] whether the build did.
 //!
 //! Who speaks is asked of the structure, never of the message, and each question has a file: the command before it
-//! ([`speaker`]), the block it stands in ([`document`], [`page`], [`listing`]), what stands before it on its line ([`marks`],
+//! ([`speaker`]), the block it stands in ([`document`], [`page`], [`listing`], [`rehearsal`]), what stands before it on its line ([`marks`],
 //! [`literal`], [`key`]) and what behind it ([`ending`]).
 
 mod anchors;
@@ -29,6 +29,7 @@ mod page;
 mod pattern;
 mod place;
 mod redact;
+mod rehearsal;
 mod scan;
 mod speaker;
 mod success;

@@ -113,12 +113,14 @@ fn is_page_sign(line: &Line, next: Option<&Line>) -> bool {
         || is_mail_head(text)
         || is_file_head(text, next)
         || is_manual_head(line)
+        || (text.ends_with("::") && text.len() > 2 && next.is_some_and(|line| line.text.trim().is_empty()))
         || text == "...."
         || text.starts_with("[source")
         || (text.starts_with(".. ") && text.ends_with("::"))
 }
 
-/// `## Docker Hub` of Markdown, `== Errors` of AsciiDoc. What a script announces so begins with what it does.
+/// `## Docker Hub` of Markdown, `== Errors` of AsciiDoc. What a script announces so begins with what it does, and Go's
+/// `=== RUN   TestPull` with what becomes of a test.
 fn is_heading(text: &str) -> bool {
     let title = ["#", "="].iter().find_map(|sign| {
         let rest = text.trim_start_matches(sign);
@@ -128,9 +130,9 @@ fn is_heading(text: &str) -> bool {
     });
     title.is_some_and(|title| {
         let first = title.split_whitespace().next().unwrap_or_default();
-        const DONE: [&str; 13] = [
+        const DONE: [&str; 17] = [
             "Build", "Pull", "Run", "Deploy", "Start", "Test", "Install", "Push", "Step", "Stage", "Phase", "Image",
-            "Images",
+            "Images", "RUN", "PAUSE", "CONT", "NAME",
         ];
         let is_done =
             first.ends_with("ing") && title.split_whitespace().count() > 1 || DONE.contains(&first) && first != title;
@@ -200,7 +202,7 @@ pub fn is_introduced(lines: &[Line], at: usize) -> bool {
         let words = || text.split(|c: char| !c.is_ascii_alphanumeric() && c != '\'').filter(|word| !word.is_empty());
         let says = ANNOUNCED.iter().any(|word| text.contains(word)) && is_prose(&text) && words().count() >= 5;
         let of_program = ["could not", "couldn't", "cannot", "unable"].iter().any(|word| text.contains(word));
-        let of_person = !of_program && words().count() >= 4 && words().any(|word| PERSONS.contains(&word));
+        let of_person = !of_program && words().count() >= 3 && words().any(|word| PERSONS.contains(&word));
         (text.ends_with(':') || text.ends_with(" below."))
             && !PROGRAMS.iter().any(|word| text.starts_with(word))
             && (says || of_person)
@@ -260,6 +262,20 @@ pub fn is_block_of_key(lines: &[Line], at: usize, carriers: &[&str]) -> bool {
             |key: &str| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
         key.is_some_and(|key| is_word(key) && !carriers.contains(&key.to_ascii_lowercase().as_str()))
     })
+}
+
+/// A member of an example, by the keys that it is indented below: `example:`, `code: …`, then `message: …`.
+pub fn is_example_of_key(lines: &[Line], at: usize) -> bool {
+    const OWNERS: usize = 3;
+    let Some(own) = lines.get(at) else { return false };
+    let before = lines.get(at.saturating_sub(REACH)..at).unwrap_or_default().iter().rev();
+    let mut indent = own.indent;
+    let mut owners = before.filter(|line| !line.text.trim().is_empty()).filter_map(|line| {
+        let is_owner = line.indent < indent;
+        indent = indent.min(line.indent);
+        is_owner.then(|| line.text.trim())
+    });
+    owners.by_ref().take(OWNERS).any(|owner| matches!(owner, "example:" | "examples:"))
 }
 
 #[cfg(test)]

@@ -96,22 +96,45 @@ const SQUEEZED: [u8; 256] = {
 
 /// Appends the characters that count.
 fn squeeze(text: &str, out: &mut Vec<u8>) {
+    let mut rest = text;
+    loop {
+        let simple = squeeze_simple(rest.as_bytes(), out);
+        let mut chars = rest.get(simple..).unwrap_or_default().chars();
+        let Some(odd) = chars.next() else { return };
+        rest = chars.as_str();
+        if odd == '\\' {
+            // As `counting` does.
+            rest = rest.strip_prefix(['n', 'r', 't']).unwrap_or(rest);
+        } else if !odd.is_whitespace() {
+            out.push(squeezed(odd));
+        }
+    }
+}
+
+/// Appends the characters that count up to the first that takes a closer look. How many bytes that was.
+fn squeeze_simple(text: &[u8], out: &mut Vec<u8>) -> usize {
     let start = out.len();
     out.resize(start + text.len(), 0);
-    let (mut end, mut is_simple) = (start, true);
-    for byte in text.bytes() {
-        let known = SQUEEZED.get(usize::from(byte)).copied().unwrap_or_default();
+    let (mut end, mut read) = (start, 0);
+    for byte in text {
+        let known = SQUEEZED.get(usize::from(*byte)).copied().unwrap_or_default();
+        if known == 1 {
+            break;
+        }
         // What does not count is overwritten by the next.
         if let Some(slot) = out.get_mut(end) {
             *slot = known;
         }
         end += usize::from(known != 0);
-        is_simple &= known != 1;
+        read += 1;
     }
-    out.truncate(if is_simple { end } else { start });
-    if !is_simple {
-        out.extend(counting(text).map(|(_, byte)| byte));
-    }
+    out.truncate(end);
+    read
+}
+
+/// What a character that counts becomes.
+fn squeezed(c: char) -> u8 {
+    if c.is_ascii() { c.to_ascii_lowercase() as u8 } else { b'?' }
 }
 
 /// Each character that counts, with its offset.
@@ -126,7 +149,7 @@ fn counting(text: &str) -> impl Iterator<Item = (usize, u8)> {
                     chars.next_if(|(_, next)| matches!(next, 'n' | 'r' | 't'));
                 }
                 _ if c.is_whitespace() => {}
-                _ => return Some((offset, if c.is_ascii() { c.to_ascii_lowercase() as u8 } else { b'?' })),
+                _ => return Some((offset, squeezed(c))),
             }
         }
     })

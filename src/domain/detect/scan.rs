@@ -13,7 +13,7 @@ use crate::domain::detect::place::{
     AHEAD, BEHIND, around, has_line_end, line_end, line_ends, line_start, piece_end, piece_start, row_at,
 };
 use crate::domain::detect::success::is_told_by_next;
-use crate::domain::detect::tally::{Tally, WORDS_AFTER, WORDS_BEFORE};
+use crate::domain::detect::tally::{Tally, WORDS_AFTER, WORDS_BEFORE, Words};
 use crate::domain::detect::window;
 use crate::domain::detect::{Evidence, Place, Scan, dress, frame, redact};
 use crate::domain::trouble::{self, Seen};
@@ -224,19 +224,10 @@ impl Scanner {
             return false;
         }
         // What stands near it, and of that the lines that tell: an image, or what a variable stands for.
-        let (begin, end) = around(buffer, at, WORDS_BEFORE, WORDS_AFTER);
-        let (begin, end, here) = (begin as u64, end as u64, line_start(buffer, at, from) as u64);
+        let here = line_start(buffer, at, from) as u64;
         let (before, behind) =
             (line_start(buffer, here.saturating_sub(1) as usize, from) as u64, line_end(buffer, at) as u64 + 1);
-        let tells_all = attribute::may_name_argument(raw);
-        let mut words = String::new();
-        let lines = clean::lines_if(raw, 0, from as u64, |row, text| {
-            if (begin..end).contains(&row) {
-                words.push_str(text);
-                words.push('\n');
-            }
-            tells_all || [before, here, behind].contains(&row) || attribute::may_name_image(text)
-        });
+        let lines = attribute::telling_lines(raw, from as u64, &[before, here, behind]);
         let Some(line) = lines.iter().position(|line| line.at == here) else { return false };
         let width = |line: usize| lines.get(line).map(|line| line.width);
         // A piece of a row that a terminal wrapped may go on in another way.
@@ -244,6 +235,8 @@ impl Scanner {
             return false;
         }
         let near = attribute::near(&lines, Span { first: line, last: line });
+        let (begin, end) = around(buffer, at, WORDS_BEFORE, WORDS_AFTER);
+        let words = Words::of(buffer.get(begin..end).unwrap_or_default());
         if !self.tally.repeat(row, &near, self.phase.as_ref(), words) {
             return false;
         }
@@ -267,22 +260,23 @@ impl Scanner {
         }
         let from = piece_start(buffer, at, at.saturating_sub(AHEAD));
         let to = piece_end(buffer, at).min(at + AHEAD);
+        // Nobody asks for their numbers.
+        let lines = |to: usize| clean::lines(buffer.get(from..to).unwrap_or_default(), 0, 0);
         match sign {
-            Sign::Phase => self.lines(buffer, from, to).iter().for_each(|line| self.phase_line(line)),
+            Sign::Phase => lines(to).iter().for_each(|line| self.phase_line(line)),
             Sign::Command => {
-                let lines = self.lines(buffer, from, to);
-                lines.iter().for_each(|line| self.tally.agent_goes_on(line, self.phase.as_ref()));
+                lines(to).iter().for_each(|line| self.tally.agent_goes_on(line, self.phase.as_ref()));
             }
             // Two signs of one line tell the same.
             Sign::Success if self.success_at == Some(self.start + from as u64) => {}
             Sign::Success => {
                 self.success_at = Some(self.start + from as u64);
-                let mut lines = self.lines(buffer, from, to);
-                if lines.first().is_some_and(|line| is_told_by_next(&line.text)) {
+                let mut told = lines(to);
+                if told.first().is_some_and(|line| is_told_by_next(&line.text)) {
                     let to = (0..6).fold(to, |end, _| piece_end(buffer, end + 1)).min(buffer.len()).min(at + AHEAD);
-                    lines = self.lines(buffer, from, to);
+                    told = lines(to);
                 }
-                self.tally.pull_succeeds(&lines);
+                self.tally.pull_succeeds(&told);
             }
             Sign::Login => self.refused_login(buffer, at),
             Sign::Refusal => {}

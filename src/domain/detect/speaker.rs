@@ -20,6 +20,22 @@ pub fn is_shown(lines: &[Line], at: usize) -> bool {
         && traced.take(PIPE).all(|command| part_shows(command).is_some())
 }
 
+/// Where on its line a value begins that a shell's trace shows as what a command printed: `++ docker pull a`, then
+/// `+ out='…`. The command stands one deeper, and is none that shows a text.
+pub fn traced_output(lines: &[Line], at: usize) -> Option<usize> {
+    let depth = |text: &str| text.len() - text.trim_start_matches('+').len();
+    let text = lines.get(at)?.text.as_str();
+    let ran = lines.get(at.checked_sub(1)?)?;
+    let (name, _) = text.get(depth(text)..)?.strip_prefix(' ')?.split_once('=')?;
+    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let is_output = depth(text) > 0
+        && depth(&ran.text) == depth(text) + 1
+        && command(ran).is_some_and(|command| part_shows(command).is_none());
+    let value = depth(text) + 1 + name.len() + 1;
+    let quote = usize::from(text.get(value..)?.starts_with(['\'', '"']));
+    (is_name && is_output).then_some(value + quote)
+}
+
 /// The command that a line names as the one that runs next.
 fn command(line: &Line) -> Option<&str> {
     match echo::agent(line) {
@@ -67,6 +83,7 @@ fn part_shows(part: &str) -> Option<bool> {
     ];
     const GIT: [&str; 12] =
         ["log", "show", "diff", "blame", "grep", "shortlog", "reflog", "stash", "cherry", "tag", "rebase", "merge"];
+    const REPORTS: [&str; 5] = ["test-results", "test-reports", "surefire-reports", "failsafe-reports", "junit"];
     let mut words = part.split_whitespace().skip_while(|word| ["sudo", "("].contains(word));
     let name = words.next()?;
     let rest: Vec<&str> = words.filter(|word| !word.starts_with('-')).collect();
@@ -82,6 +99,8 @@ fn part_shows(part: &str) -> Option<bool> {
             const ASKED: [&str; 4] = ["pr", "mr", "issue", "release"];
             rest.first().is_some_and(|kind| ASKED.contains(kind)).then_some(true)
         }
+        // The log of another build.
+        "aws" => (rest.first() == Some(&"logs")).then_some(true),
         _ if IDLE.contains(&name) => Some(false),
         "env" | "declare" | "typeset" if rest.iter().any(|word| !word.contains('=')) && name == "env" => None,
         // What they print stands in the command.
@@ -99,7 +118,9 @@ fn part_shows(part: &str) -> Option<bool> {
                         && !is_example(word)
             };
             let is_listed = rest.iter().any(|word| is_source(word.trim_matches(['"', '\''])) || is_example(word));
-            if rest.iter().any(is_log) { None } else { Some(is_listed) }
+            // What this build's tests did.
+            let is_report = |word: &&str| word.split('/').any(|folder| REPORTS.contains(&folder));
+            if rest.iter().any(|word| is_log(word) || is_report(word)) { None } else { Some(is_listed) }
         }
         _ => None,
     }
@@ -157,6 +178,10 @@ mod tests {
     #[case("++ grep -rn toomany ci/pull.sh", true)]
     #[case("$ gh pr view 12", true)]
     #[case("C:\\src>type docs\\x.md", true)]
+    #[case("+ aws logs filter-log-events --log-group-name a", true)]
+    #[case("+ aws ecr describe-images", false)]
+    #[case("+ cat build/test-results/test/TEST-a.xml", false)]
+    #[case("+ cat build/other/TEST-a.xml", true)]
     #[case("[Container] 2026/03/09 08:14:03.1 Running command cat build.log", false)]
     #[case("[Container] 2026/03/09 08:14:03.1 Running command cat docs/x.md && docker build .", false)]
     #[case("[Container] 2026/03/09 08:14:03.1 Running command cat $LOG", false)]

@@ -87,13 +87,8 @@ pub fn pulled_image(text: &str, lines: &[Line]) -> Option<Pulled> {
     }
 }
 
-/// Whether two references name one image, or may: where one is unknown.
-pub fn is_same_image(one: Option<&str>, other: Option<&str>) -> bool {
-    one.zip(other).is_none_or(|(one, other)| short(one) == short(other))
-}
-
 /// The reference without what Docker Hub's clients add or leave out.
-fn short(text: &str) -> String {
+pub fn short(text: &str) -> String {
     let word = text
         .trim_start_matches(['"', '\''])
         .split(|c: char| c.is_whitespace() || "\"'".contains(c))

@@ -2,14 +2,15 @@
 
 use crate::domain::build::PhaseName;
 use crate::domain::detect::attribute::Near;
-use crate::domain::detect::clean::Line;
+use crate::domain::detect::clean::{self, Line};
 use crate::domain::detect::command::Ran;
 use crate::domain::detect::echo::{self, Agent};
 use crate::domain::detect::pattern::Squeezed;
-use crate::domain::detect::success::{Pulled, is_same_image, pulled_image};
+use crate::domain::detect::success::{Pulled, pulled_image, short};
 use crate::domain::detect::window::Found;
 use crate::domain::detect::{Certainty, Finding};
 use memchr::memmem::Finder;
+use std::cell::LazyCell;
 
 /// More refusals than this are counted, not kept.
 const KEPT: usize = 64;
@@ -31,14 +32,44 @@ pub struct Tally {
 #[derive(Debug)]
 struct Known {
     finding: Finding,
+    /// Its image as [`short`] names it.
+    image: Option<String>,
     /// The words near, to recognize its image when it comes after all.
-    words: String,
+    words: Words,
     /// Its command.
     ran: Ran,
     /// Whole rows that told of it, the latest, and what of a registry stood near them.
     rows: Vec<(Box<[u8]>, Near)>,
     /// How many bytes the lines have that were quoted.
     length: usize,
+}
+
+/// What stands near a refusal. A row that is printed again and again is near other words each time, and most of them are
+/// never asked for.
+#[derive(Debug)]
+pub struct Words {
+    raw: Box<[u8]>,
+    /// The same as a person reads it.
+    read: Option<String>,
+}
+
+impl Words {
+    /// As the log has them.
+    pub fn of(raw: &[u8]) -> Words {
+        Words { raw: Box::from(raw), read: None }
+    }
+
+    fn read(&mut self) -> &str {
+        let raw = &self.raw;
+        self.read.get_or_insert_with(|| {
+            let mut words = String::with_capacity(raw.len());
+            clean::read(raw, |text| {
+                words.push_str(text);
+                words.push('\n');
+            });
+            words
+        })
+    }
 }
 
 impl Known {
@@ -70,7 +101,7 @@ impl Tally {
 
     /// Counts a row, given the words near, to the finding that it told of before with the same image near it, if there is
     /// one.
-    pub fn repeat(&mut self, row: &[u8], near: &Near, phase: Option<&PhaseName>, words: String) -> bool {
+    pub fn repeat(&mut self, row: &[u8], near: &Near, phase: Option<&PhaseName>, words: Words) -> bool {
         let is_same = |(said, said_near): &(Box<[u8]>, Near)| **said == *row && said_near == near;
         let known = self.known.iter_mut().find(|known| known.stands(phase) && known.rows.iter().any(is_same));
         let Some(known) = known else { return false };
@@ -82,20 +113,23 @@ impl Tally {
     /// Keeps a finding, or counts it to the one it repeats.
     pub fn keep(&mut self, found: Found, ran: Ran, row: Option<&[u8]>, squeezed: &Squeezed, lines: &[Line]) {
         let finding = &found.finding;
+        let image = finding.image.as_deref().map(short);
+        // Where one of two images is unknown, both may be the same.
         let is_same = |known: &&mut Known| {
             let of = &known.finding;
             known.stands(finding.phase.as_ref())
                 && (of.limit, of.registry, of.login) == (finding.limit, finding.registry, finding.login)
-                && is_same_image(of.image.as_deref(), finding.image.as_deref())
+                && known.image.as_ref().zip(image.as_ref()).is_none_or(|(known, image)| known == image)
         };
-        let words = words(lines, found.first, found.last);
+        let words = Words { raw: Box::default(), read: Some(words(lines, found.first, found.last)) };
         let row = row.map(|row| (Box::from(row), found.near.clone()));
         let Some(known) = self.known.iter_mut().rev().find(is_same) else {
             let (length, finding) = (found.length, found.quoted(squeezed, lines));
-            return self.add(Known { finding, words, ran, rows: row.into_iter().collect(), length });
+            return self.add(Known { finding, image, words, ran, rows: row.into_iter().collect(), length });
         };
         known.finding.times = known.finding.times.saturating_add(1);
         known.finding.image = known.finding.image.take().or_else(|| finding.image.clone());
+        known.image = known.image.take().or(image);
         known.words = words;
         known.ran = ran;
         known.rows.retain(|said| Some(said) != row.as_ref());
@@ -158,17 +192,18 @@ impl Tally {
             Pulled::AfterRetry => "retrying in".to_string(),
             Pulled::Service(name) => format!("{name} Error "),
         };
-        let finder = Finder::new(&named);
+        let finder = LazyCell::new(|| Finder::new(&named));
         for known in self.known.iter_mut().filter(|known| !known.finding.recovered) {
-            let stands_near = || finder.find(known.words.as_bytes()).is_some();
-            known.finding.recovered = match (&image, known.finding.image.as_deref()) {
+            let stands_near = |words: &mut Words| finder.find(words.read().as_bytes()).is_some();
+            known.finding.recovered = match (&image, &known.image) {
                 // Another image's success tells nothing.
-                (Pulled::Image(name), Some(refused)) => is_same_image(Some(name), Some(refused)),
+                (Pulled::Image(name), Some(refused)) => name == refused,
                 (Pulled::AfterRetry, _) => {
-                    ["Trying to pull", "initializing source"].iter().any(|pull| known.words.contains(pull))
-                        && stands_near()
+                    let words = known.words.read();
+                    ["Trying to pull", "initializing source"].iter().any(|pull| words.contains(pull))
+                        && stands_near(&mut known.words)
                 }
-                _ => stands_near(),
+                _ => stands_near(&mut known.words),
             };
         }
     }
