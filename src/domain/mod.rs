@@ -24,6 +24,7 @@ pub mod permissions;
 pub mod plan;
 pub mod policy;
 pub mod quota;
+pub mod reach;
 pub mod recent;
 pub mod remediation;
 pub mod remedy;
@@ -32,5 +33,6 @@ pub mod survey;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod trouble;
+pub mod trust;
 pub mod verdict;
 pub mod watch;
