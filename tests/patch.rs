@@ -267,7 +267,8 @@ fn a_saved_plan_is_refused_once_strangers_can_get_at_the_credential() {
     let before = stage.state();
     let (code, _, err) = stage.run(&["apply", "web.plan.json"]);
     assert_eq!(code, 1, "{err}");
-    let said = "the plan does not show that strangers can get at the credential through role `codebuild-web`: `oss` is public";
+    let said =
+        "the plan does not show that strangers can get at the credential through role `codebuild-web`: `oss` is public";
     assert!(err.contains(said), "{err}");
     assert_eq!(stage.state(), before);
     // Made anew, it shows that, and a person may still want it.

@@ -2,7 +2,7 @@
 //!
 //! Nothing here reads a clock, a file, the environment or the network, and no type of an SDK appears. Time is an
 //! argument. Reading order: [`build`] (what is known), [`watch`] (what to read next), [`image`], [`detect`] and
-//! [`classify`] (what a failed build means), [`policy`] (what the operator allows), [`remedy`] and [`buildspec`]
+//! [`classify`] (what a failed build means), [`trust`] (whose word that is), [`reach`] (whom a grant reaches), [`policy`] (what the operator allows), [`remedy`] and [`buildspec`]
 //! (what could be done), [`change`] and [`plan`] (what shall be done), [`patch`] (what the owner shall do),
 //! [`decide`] and [`quota`] (whether), [`remediation`] (a plan in time), [`retry`]
 //! (the failed build once more), [`verdict`] (what a later build proves), [`history`] (the ledger, folded), [`course`]
