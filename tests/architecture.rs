@@ -114,3 +114,31 @@ fn no_lint_is_allowed_without_a_reason() {
     let allowed = offences("src", &["#[allow", "#![allow"]);
     assert_eq!(allowed, Vec::<String>::new());
 }
+
+/// The last column of its tables names tests. One that was renamed or dropped shows nothing any more.
+#[test]
+fn every_test_that_the_threat_model_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let model = fs::read_to_string(root.join("docs/threat-model.md")).unwrap();
+    let shown = model.lines().filter(|line| line.starts_with("| ") && line.matches(" | ").count() == 2);
+    let named: Vec<&str> = shown
+        .filter_map(|line| line.trim_end_matches(" |").rsplit_once(" | "))
+        .flat_map(|(_, last)| last.split('`').skip(1).step_by(2))
+        .filter(|name| name.len() > 20 && name.contains('_'))
+        .collect();
+    assert!(named.len() > 40, "{named:?}");
+    let mut code = String::new();
+    let mut folders = vec![root.join("src"), root.join("tests")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                code.push_str(&fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let missing: Vec<&str> = named.into_iter().filter(|name| !code.contains(&format!("fn {name}("))).collect();
+    assert_eq!(missing, Vec::<&str>::new(), "docs/threat-model.md names tests that there are not");
+}

@@ -193,7 +193,7 @@ mod check {
         let (code, out, err) = end(unthrottled(dir.path()).arg("check"));
         assert_eq!((code, out.as_str()), (Some(78), ""));
         assert_snapshot!(err, @r#"
-        error: unthrottled.toml:9: policy[0].setle (policy "services"): unknown key, did you mean `settle`?; allowed: name, projects, exclude, tags, scopes, mode, credential, provisioning, later_phase, iac_owned, untrusted_builds, retry, settle, verify_within, on_ineffective, on_drift, limits, freeze
+        error: unthrottled.toml:9: policy[0].setle (policy "services"): unknown key, did you mean `settle`?; allowed: name, projects, exclude, tags, scopes, mode, credential, provisioning, later_phase, iac_owned, untrusted_builds, sightings, shared_with_public, retry, settle, verify_within, on_ineffective, on_drift, limits, freeze
         error: unthrottled.toml:10: policy[0].retry (policy "services") = "sometimes": no such choice; allowed: "never", "provisioning", "always"
         "#);
     }
@@ -396,13 +396,13 @@ mod iam_policy {
             on *
 
         Allow ReadAnyProject
-          Reads builds: the first and the last of a page tell how far it goes back, whatever project they are of.
+          Reads builds: the first and the last of a page tell how far it goes back, whatever project they are of. Reads projects: a plan says who shares the role, and a grant is taken back only if none of them needs it any more.
             codebuild:BatchGetBuilds
+            codebuild:BatchGetProjects
             on arn:aws:codebuild:eu-central-1:111122223333:project/*
 
         Allow ReadProjects
           Reads the projects that a policy names, and their builds.
-            codebuild:BatchGetProjects
             codebuild:ListBuildsForProject
             on arn:aws:codebuild:eu-central-1:111122223333:project/svc-*
 

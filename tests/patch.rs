@@ -256,3 +256,24 @@ fn patches_for_the_tools_of_their_languages() {
         }
     }
 }
+
+/// A person applies what the plan shows, and it shows whom the grant reaches.
+#[test]
+fn a_saved_plan_is_refused_once_strangers_can_get_at_the_credential() {
+    let stage = Stage::new();
+    let (code, _, err) = stage.run(&["plan", "--project", "web", "--out", "web.plan.json"]);
+    assert_eq!(code, 0, "{err}");
+    stage.sim.account(|account| drop(account.project("oss").role("codebuild-web").public()));
+    let before = stage.state();
+    let (code, _, err) = stage.run(&["apply", "web.plan.json"]);
+    assert_eq!(code, 1, "{err}");
+    let said =
+        "the plan does not show that strangers can get at the credential through role `codebuild-web`: `oss` is public";
+    assert!(err.contains(said), "{err}");
+    assert_eq!(stage.state(), before);
+    // Made anew, it shows that, and a person may still want it.
+    let (_, _, _) = stage.run(&["plan", "--project", "web", "--out", "web.plan.json"]);
+    let saved = fs::read_to_string(stage.folder.path().join("web.plan.json")).expect("a plan");
+    assert!(saved.contains("\"open_projects\": 1") || saved.contains("\"open_projects\":1"), "{saved}");
+    assert_eq!(stage.run(&["apply", "web.plan.json"]).0, 0);
+}

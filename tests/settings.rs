@@ -177,6 +177,8 @@ mod layers {
         ]
         iac_owned = "propose"
         untrusted_builds = "ignore"
+        sightings = 1
+        shared_with_public = "refuse"
         retry = "provisioning"
         settle = "15s"
         verify_within = "24h"
@@ -209,6 +211,8 @@ mod layers {
         ]
         iac_owned = "propose"
         untrusted_builds = "ignore"
+        sightings = 1
+        shared_with_public = "refuse"
         retry = "provisioning"
         settle = "30s"
         verify_within = "3d"
@@ -235,6 +239,8 @@ mod layers {
         ]
         iac_owned = "apply"
         untrusted_builds = "ignore"
+        sightings = 1
+        shared_with_public = "refuse"
         retry = "always"
         settle = "15s"
         verify_within = "24h"
@@ -366,11 +372,11 @@ mod mistakes {
                 http = 1
                 [demon]
             "#), @r#"
-            unthrottled.toml:9: policy[0].setle (policy "all"): unknown key, did you mean `settle`?; allowed: name, projects, exclude, tags, scopes, mode, credential, provisioning, later_phase, iac_owned, untrusted_builds, retry, settle, verify_within, on_ineffective, on_drift, limits, freeze
-            unthrottled.toml:11: daemon.poll_intervall: unknown key, did you mean `poll_interval`?; allowed: poll_interval, lookback, mode, http_listen, page, page_hosts, metrics
-            unthrottled.toml:12: daemon.http: unknown key, did you mean `http_listen`?; allowed: poll_interval, lookback, mode, http_listen, page, page_hosts, metrics
-            unthrottled.toml:13: demon: unknown key, did you mean `daemon`?; allowed: daemon, ledger, docker_hub, scope, images, credential, policy
-            "#);
+        unthrottled.toml:9: policy[0].setle (policy "all"): unknown key, did you mean `settle`?; allowed: name, projects, exclude, tags, scopes, mode, credential, provisioning, later_phase, iac_owned, untrusted_builds, sightings, shared_with_public, retry, settle, verify_within, on_ineffective, on_drift, limits, freeze
+        unthrottled.toml:11: daemon.poll_intervall: unknown key, did you mean `poll_interval`?; allowed: poll_interval, lookback, mode, http_listen, page, page_hosts, metrics
+        unthrottled.toml:12: daemon.http: unknown key, did you mean `http_listen`?; allowed: poll_interval, lookback, mode, http_listen, page, page_hosts, metrics
+        unthrottled.toml:13: demon: unknown key, did you mean `daemon`?; allowed: daemon, ledger, docker_hub, scope, images, credential, policy
+        "#);
     }
 
     #[test]
@@ -384,13 +390,13 @@ mod mistakes {
                 [daemon]
                 lookback = 2026-11-21
             "#), @r#"
-            unthrottled.toml:9: policy[0].projects2 (policy "all"): unknown key, did you mean `projects`?; allowed: name, projects, exclude, tags, scopes, mode, credential, provisioning, later_phase, iac_owned, untrusted_builds, retry, settle, verify_within, on_ineffective, on_drift, limits, freeze
-            unthrottled.toml:10: policy[0].settle (policy "all") = 15: a number does not belong here; allowed: text, as in "15s"
-            unthrottled.toml:11: policy[0].limits (policy "all") = [1]: a list does not belong here; allowed: a table
-            unthrottled.toml:12: policy[0].retry (policy "all") = true: a truth value does not belong here; allowed: "never", "provisioning", "always"
-            unthrottled.toml:13: policy[0].scopes[0] (policy "all") = 1: a number does not belong here; allowed: text
-            unthrottled.toml:15: daemon.lookback = 2026-11-21: a date does not belong here; allowed: text, as in "2h"
-            "#);
+        unthrottled.toml:9: policy[0].projects2 (policy "all"): unknown key, did you mean `projects`?; allowed: name, projects, exclude, tags, scopes, mode, credential, provisioning, later_phase, iac_owned, untrusted_builds, sightings, shared_with_public, retry, settle, verify_within, on_ineffective, on_drift, limits, freeze
+        unthrottled.toml:10: policy[0].settle (policy "all") = 15: a number does not belong here; allowed: text, as in "15s"
+        unthrottled.toml:11: policy[0].limits (policy "all") = [1]: a list does not belong here; allowed: a table
+        unthrottled.toml:12: policy[0].retry (policy "all") = true: a truth value does not belong here; allowed: "never", "provisioning", "always"
+        unthrottled.toml:13: policy[0].scopes[0] (policy "all") = 1: a number does not belong here; allowed: text
+        unthrottled.toml:15: daemon.lookback = 2026-11-21: a date does not belong here; allowed: text, as in "2h"
+        "#);
         assert_snapshot!(problems(&Sources::text(r#"
                 policy = "all"
                 [[daemon]]
@@ -838,7 +844,7 @@ mod documents {
         let mut blocks = blocks.map(|rest| rest.split("```").next().unwrap());
         let base = blocks.next().unwrap();
         let recipes: Vec<&str> = blocks.collect();
-        assert_eq!(recipes.len(), 12);
+        assert_eq!(recipes.len(), 13);
         for recipe in recipes {
             let settings = load(&format!("{base}{recipe}"));
             assert!(recipe.contains("[[policy]]") && !settings.policies.is_empty(), "{recipe}");

@@ -99,6 +99,20 @@ impl Drive {
                 }
             }
         }
+        if let (Some(project), true) = (&seen.project, plan.grant().is_some()) {
+            let shown = plan.reach.as_ref().map_or(0, |reach| reach.open_projects);
+            let reach =
+                scope.reach(project, &plan.role, clock::now()).await.context("the account could not be read")?;
+            if let Some(reach) = reach.filter(|reach| reach.open_projects > shown) {
+                let role = &plan.role;
+                let error = anyhow::anyhow!(
+                    "project {}: the plan does not show that strangers can get at the credential through role `{role}`: {}",
+                    plan.project,
+                    reach.openings()
+                );
+                return Err(Failure::new(Exit::Failed, error).hint("make a new plan and read it").into());
+            }
+        }
         Ok(())
     }
 

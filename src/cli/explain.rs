@@ -6,6 +6,7 @@ use super::output::{self, Format, Tone, paint};
 use super::run::cannot_start;
 use super::{shared, timeline};
 use crate::domain::build::BuildId;
+use crate::domain::classify::Site;
 use crate::domain::course::Courses;
 use crate::domain::detect::{self, Place};
 use crate::domain::history::Record;
@@ -169,6 +170,9 @@ impl Explained {
             };
             let text = output::sentence(format!("{place}: {}", evidence.quote), 13);
             writeln!(out, "  evidence   {text}")?;
+        }
+        if let (Some(Site::DockerClient), Some(why)) = (diagnosis.site, diagnosis.weight.lacks()) {
+            writeln!(out, "  doubt      {why}")?;
         }
         Ok(())
     }

@@ -338,13 +338,24 @@ impl Build {
     }
 }
 
-/// Who may see a project's builds, and so who may have written them.
+/// Who may see a project's builds with their logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Visibility {
     /// The account's own people.
     Private,
-    /// Everyone.
+    /// Everyone, or a word that was never seen before.
     Public,
+}
+
+/// Whose pull requests a project's webhook builds without anyone's leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PullRequests {
+    /// Nobody's: it has no webhook, or one for other events.
+    Nobodys,
+    /// Those of people whom the webhook names, or whom a person who may write to the repository has approved.
+    Approved,
+    /// Anybody's, or it can't be told whose.
+    Anybodys,
 }
 
 /// One project as one look showed it.
@@ -366,6 +377,8 @@ pub struct Project {
     pub tags: Vec<(String, String)>,
     /// Who sees its builds.
     pub visibility: Visibility,
+    /// Whose pull requests it builds without anyone's leave.
+    pub pull_requests: PullRequests,
     /// Whether a webhook makes it a runner, which ignores the buildspec's commands and may take another image.
     pub is_runner: bool,
     /// Whether it runs batch builds, whose members may take curated images.

@@ -3,6 +3,7 @@
 use crate::domain::build::{Build, Context, Phase, PhaseName, Status};
 use crate::domain::detect::{self, Certainty, Evidence, Finding, Limit, Scan};
 use crate::domain::image;
+use crate::domain::trust::{self, Weight};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -109,6 +110,9 @@ pub struct Diagnosis {
     pub reason: Option<UnknownReason>,
     /// What proves it, shortest first.
     pub evidence: Vec<Evidence>,
+    /// How much that proves.
+    #[serde(default, skip_serializing_if = "Weight::is_unknown")]
+    pub weight: Weight,
 }
 
 /// What is known of a build's log.
@@ -146,6 +150,7 @@ impl Diagnosis {
             recovered: false,
             reason: None,
             evidence: Vec::new(),
+            weight: Weight::Unknown,
         }
     }
 
@@ -179,7 +184,7 @@ pub fn classify(build: &Build, log: LogReading<'_>) -> Diagnosis {
     if failed.name.position().is_none() || build.phases.iter().take_while(|phase| *phase != failed).any(is_odd) {
         return Diagnosis::unknown(UnknownReason::NotUnderstood, Some(failed.name.clone()));
     }
-    if failed.name.runs_commands() { later_phase(failed, log) } else { by_context(build, failed) }
+    if failed.name.runs_commands() { later_phase(build, failed, log) } else { by_context(build, failed) }
 }
 
 /// What a text says that is no build of ours: a file, a page, standard input. `phase` is the phase it is from, where the text
@@ -228,6 +233,7 @@ fn by_context(build: &Build, failed: &Phase) -> Diagnosis {
         diagnosis.cause = Cause::OtherRegistry;
     }
     diagnosis.site = Some(Site::BuildImage);
+    diagnosis.weight = Weight::CodeBuild;
     diagnosis
 }
 
@@ -252,7 +258,7 @@ fn has_status(message: &str) -> bool {
 }
 
 /// A phase that runs commands.
-fn later_phase(failed: &Phase, log: LogReading<'_>) -> Diagnosis {
+fn later_phase(build: &Build, failed: &Phase, log: LogReading<'_>) -> Diagnosis {
     let phase = Some(failed.name.clone());
     let scan = match log {
         LogReading::NotRead => return Diagnosis::without_refusal(Cause::NeedsLog, phase),
@@ -271,7 +277,8 @@ fn later_phase(failed: &Phase, log: LogReading<'_>) -> Diagnosis {
         return Diagnosis { phase, ..cut(finding) };
     }
     let login = login_told(finding, &of_phase);
-    Diagnosis { phase, login, ..refused(finding) }
+    let weight = trust::weight(build, failed, finding.phase.as_ref());
+    Diagnosis { phase, login, weight, ..refused(finding) }
 }
 
 /// The refusal that a build failed of: the last that the client did not get over. One that was cut counts only if no other
@@ -319,6 +326,7 @@ fn refused(finding: &Finding) -> Diagnosis {
         recovered: finding.recovered,
         reason: None,
         evidence: vec![finding.evidence.clone()],
+        weight: Weight::Unknown,
     }
 }
 

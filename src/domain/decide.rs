@@ -17,8 +17,10 @@ use crate::domain::history::{Detected, History};
 use crate::domain::images::KnownImages;
 use crate::domain::patch::{self, Owner, Patch};
 use crate::domain::plan::{Plan, RemediationId};
-use crate::domain::policy::{self, Mode, Policy, UntrustedBuilds};
+use crate::domain::policy::{self, Mode, Policy, SharedWithPublic, UntrustedBuilds};
+use crate::domain::reach::Reach;
 use crate::domain::remediation::Stage;
+use crate::domain::trust;
 use crate::domain::{build::Build, verdict};
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
@@ -26,6 +28,9 @@ use serde::{Deserialize, Serialize};
 
 /// How long a build that waits for room (a limit, a busy role or project) waits before the next look.
 const ROOM: SignedDuration = SignedDuration::from_secs(60);
+
+/// How long a build waits for another of its project to be throttled, too.
+const SIGHTING: SignedDuration = SignedDuration::from_hours(24);
 
 /// How long a build waits for a credential to be mended.
 const CREDENTIAL: SignedDuration = SignedDuration::from_mins(5);
@@ -127,6 +132,8 @@ pub enum HoldReason {
     CredentialQuotaLow,
     /// A deployment has set it back not long ago.
     SetBack,
+    /// The policy wants the throttle seen in another build of the project, too.
+    SecondSighting,
 }
 
 /// Why nothing is done.
@@ -149,6 +156,12 @@ pub enum LeaveReason {
     StopSwitch,
     /// A stranger can have written the log.
     UntrustedBuild,
+    /// The line of the log proves too little.
+    WeakEvidence,
+    /// No other build of the project was throttled in time.
+    SeenOnce,
+    /// Strangers could get at the credential through the role.
+    SharedWithPublic,
     /// The project is gone.
     ProjectGone,
     /// The build is gone.
@@ -214,6 +227,8 @@ pub struct Means<'a> {
     pub matched: usize,
     /// What is known of images beforehand.
     pub images: &'a KnownImages,
+    /// Whom a grant on the role reaches, once somebody looked.
+    pub reach: Option<&'a Reach>,
 }
 
 /// What the diagnosis alone decides: a throttle that no login cures is left alone.
@@ -255,7 +270,7 @@ pub fn screen<'a>(case: Case<'_>, policies: &'a [Policy], most: Mode, now: Times
     let Some(policy) = policy::policy_for(policies, scope, project) else {
         return Screened::Judge(left(LeaveReason::NoPolicy, "no policy matches the project"));
     };
-    let mode = match mode_for(build, project, policy, site, most) {
+    let mode = match mode_for(case, policy, site, most) {
         Ok(mode) => mode,
         Err(judgement) => return Screened::Judge(judgement),
     };
@@ -268,20 +283,21 @@ pub fn screen<'a>(case: Case<'_>, policies: &'a [Policy], most: Mode, now: Times
         let detail = format!("remediation {} of the project is under way", plan.id);
         return Screened::Judge(held(HoldReason::ProjectBusy, detail, now, ROOM));
     }
+    if let Some(judgement) = unless_seen_again(case, policy, site, now) {
+        return Screened::Judge(judgement);
+    }
     Screened::Proceed { policy, mode, site }
 }
 
 /// The most that may be done, or why nothing may.
-fn mode_for(build: &Build, project: &Project, policy: &Policy, site: Site, most: Mode) -> Result<Mode, Judgement> {
+fn mode_for(case: Case<'_>, policy: &Policy, site: Site, most: Mode) -> Result<Mode, Judgement> {
     let mut mode = policy.mode.min(most);
-    if patch::owner(project).is_some() {
+    if patch::owner(case.project).is_some() {
         mode = mode.min(policy.iac_owned);
     }
-    if site == Site::DockerClient
-        && let Some(why) = stranger(build, project)
-    {
+    if let Some((reason, why)) = doubt(case, site) {
         match policy.untrusted_builds {
-            UntrustedBuilds::Ignore => return Err(left(LeaveReason::UntrustedBuild, why)),
+            UntrustedBuilds::Ignore => return Err(left(reason, why)),
             UntrustedBuilds::Propose => mode = mode.min(Mode::Propose),
             UntrustedBuilds::Apply => (),
         }
@@ -292,16 +308,33 @@ fn mode_for(build: &Build, project: &Project, policy: &Policy, site: Site, most:
     }
 }
 
-/// Why a stranger can have written the build's log. Phase contexts are CodeBuild's own words; a log is anyone's.
-fn stranger(build: &Build, project: &Project) -> Option<&'static str> {
-    let version = build.source_version.as_deref().unwrap_or_default();
-    if version.starts_with("pr/") || version.starts_with("refs/pull/") || version.contains("merge-requests/") {
-        Some("the build is of a pull request, whose author can write its log")
-    } else if project.visibility == crate::domain::build::Visibility::Public {
-        Some("the project is public")
-    } else {
-        None
+/// Why a log is not enough to act on, if it is what there is. Phase contexts are CodeBuild's own words.
+fn doubt(case: Case<'_>, site: Site) -> Option<(LeaveReason, &'static str)> {
+    let Case { detected, build, project, history, .. } = case;
+    if site == Site::BuildImage {
+        return None;
     }
+    let stranger = trust::stranger(build, project, history.started_again(&build.id));
+    let lacks = || detected.diagnosis.weight.lacks().map(|why| (LeaveReason::WeakEvidence, why));
+    stranger.map(|why| (LeaveReason::UntrustedBuild, why)).or_else(lacks)
+}
+
+/// What keeps a throttle waiting that was seen in fewer builds than the policy wants, where a log is all that shows it.
+fn unless_seen_again(case: Case<'_>, policy: &Policy, site: Site, now: Timestamp) -> Option<Judgement> {
+    let Case { detected, history, .. } = case;
+    let seen = 1 + history.sightings_beside(detected);
+    if site == Site::BuildImage || seen >= policy.sightings {
+        return None;
+    }
+    let since = history.waits_since(&detected.build).unwrap_or(now);
+    let until = since.saturating_add(SIGHTING).unwrap_or(Timestamp::MAX);
+    let detail =
+        format!("the throttle was seen in {seen} of the {} builds that `sightings` asks for", policy.sightings);
+    Some(if now < until {
+        Judgement::Held { reason: HoldReason::SecondSighting, detail, until }
+    } else {
+        left(LeaveReason::SeenOnce, &detail)
+    })
 }
 
 /// What a credential that can't be used leads to.
@@ -344,6 +377,9 @@ pub fn decide(case: Case<'_>, screened: (&Policy, Mode, Site), means: Means<'_>,
         let owner = patch::owner(case.project);
         return Decision::Judge(once(case, Judgement::Proposed { plan: Box::new(plan), mode, owner }));
     }
+    if let Some(judgement) = opened(policy, &plan) {
+        return Decision::Judge(judgement);
+    }
     if let Some(judgement) = drift::kept_out(case, policy, &plan, now) {
         return Decision::Judge(once(case, judgement));
     }
@@ -351,6 +387,21 @@ pub fn decide(case: Case<'_>, screened: (&Policy, Mode, Site), means: Means<'_>,
         Some(judgement) => Decision::Judge(judgement),
         None => Decision::Remediate(Box::new(plan)),
     }
+}
+
+/// What speaks against a grant that strangers can get at the credential through.
+fn opened(policy: &Policy, plan: &Plan) -> Option<Judgement> {
+    plan.grant().filter(|_| policy.shared_with_public == SharedWithPublic::Refuse)?;
+    let role = &plan.role;
+    let detail = match &plan.reach {
+        Some(reach) if !reach.is_open() => return None,
+        Some(reach) => format!(
+            "strangers could get at the credential through role `{role}`, as project {}; `shared_with_public` is `refuse`",
+            reach.openings()
+        ),
+        None => format!("it was not looked who shares role `{role}`, and `shared_with_public` is `refuse`"),
+    };
+    Some(left(LeaveReason::SharedWithPublic, &detail))
 }
 
 /// What the role's other projects show: a secret that it can't use is proposed to nobody.
@@ -383,6 +434,9 @@ fn held(reason: HoldReason, detail: String, now: Timestamp, wait: SignedDuration
 /// projects: what becomes of it is the answer to all of them.
 pub fn unless_superseded(history: &History, detected: &Detected, judgement: Judgement) -> Judgement {
     let Judgement::Held { reason, .. } = &judgement else { return judgement };
+    if !reason.supersedes() {
+        return judgement;
+    }
     match history.newer_in_wait(detected, *reason) {
         Some(by) => Judgement::Superseded { by: by.clone() },
         None => judgement,

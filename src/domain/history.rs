@@ -165,6 +165,8 @@ pub struct History {
     pending: BTreeMap<BuildId, Pending>,
     /// Builds that were dealt with, and when.
     known: BTreeMap<BuildId, Timestamp>,
+    /// Builds that we started again, and when.
+    again: BTreeMap<BuildId, Timestamp>,
     /// The throttled build that something final was decided about last.
     judged: Option<Detected>,
     /// The newest remediation of each project and remedy.
@@ -322,6 +324,9 @@ impl History {
                 }
                 _ => (),
             }
+        }
+        if let Entry::Retried { build } = entry {
+            self.again.insert(build.clone(), at);
         }
         if let Entry::SetBack { .. } = entry {
             let key = (plan.project.clone(), plan.remedy);

@@ -2,7 +2,7 @@
 //!
 //! Nothing here reads a clock, a file, the environment or the network, and no type of an SDK appears. Time is an
 //! argument. Reading order: [`build`] (what is known), [`watch`] (what to read next), [`image`], [`detect`] and
-//! [`classify`] (what a failed build means), [`policy`] (what the operator allows), [`remedy`] and [`buildspec`]
+//! [`classify`] (what a failed build means), [`trust`] (whose word that is), [`reach`] (whom a grant reaches), [`policy`] (what the operator allows), [`remedy`] and [`buildspec`]
 //! (what could be done), [`change`] and [`plan`] (what shall be done), [`patch`] (what the owner shall do),
 //! [`decide`] and [`quota`] (whether), [`remediation`] (a plan in time), [`retry`]
 //! (the failed build once more), [`verdict`] (what a later build proves), [`history`] (the ledger, folded), [`course`]
@@ -26,6 +26,7 @@ pub mod permissions;
 pub mod plan;
 pub mod policy;
 pub mod quota;
+pub mod reach;
 pub mod recent;
 pub mod remediation;
 pub mod remedy;
@@ -34,5 +35,6 @@ pub mod survey;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod trouble;
+pub mod trust;
 pub mod verdict;
 pub mod watch;

@@ -118,7 +118,7 @@ const OBSERVE: [Needed; 6] = [
 
 const READ_PROJECTS: Needed = on(On::Projects, "codebuild:BatchGetProjects", "read projects");
 
-/// A grant is only taken back once no project needs it, and that is asked of all.
+/// A plan says who shares the role that it grants something, and a grant is only taken back once no project needs it.
 const READ_ALL_PROJECTS: Needed = on(On::AnyProject, "codebuild:BatchGetProjects", "read projects");
 
 /// A plan is made of what these read.
@@ -205,6 +205,12 @@ fn remedies(policy: &Policy) -> impl Iterator<Item = Remedy> {
     policy.provisioning.iter().chain(&policy.later_phase).copied()
 }
 
+/// Whether a plan may come to grant a role the secret, be it carried out or proposed.
+fn may_plan_grant(policy: &Policy, most: Mode) -> bool {
+    policy.mode.min(most) >= Mode::Propose
+        && remedies(policy).any(|remedy| remedy.changes_project() && remedy.needs_secret())
+}
+
 /// What the policies of a scope need, as far as `most` lets them go.
 pub fn needed(policies: &[Policy], scope: &str, most: Mode) -> Vec<Needed> {
     let mut needed = BTreeSet::new();
@@ -222,6 +228,8 @@ pub fn needed(policies: &[Policy], scope: &str, most: Mode) -> Vec<Needed> {
         }
         if may_grant(policy, most) {
             needed.extend(GRANT);
+        }
+        if may_plan_grant(policy, most) {
             needed.insert(READ_ALL_PROJECTS);
         }
         if may_restart(policy, most) {
@@ -288,14 +296,15 @@ mod tests {
     }
 
     #[test]
-    fn projects_are_read_whole_only_where_a_grant_may_have_to_go() {
+    fn projects_are_read_whole_only_where_a_grant_may_be_made() {
         let read = |mode, most| {
             let needed = needed(&[Policy { mode, ..policy("all") }], "here", most);
             let all = needed.into_iter().filter(|one| one.action == "codebuild:BatchGetProjects");
             all.map(|one| one.on).collect::<Vec<On>>()
         };
         assert_eq!(read(Mode::Apply, Mode::Apply), [On::AnyProject]);
-        assert_eq!(read(Mode::Apply, Mode::Propose), [On::Projects]);
+        assert_eq!(read(Mode::Apply, Mode::Propose), [On::AnyProject]);
+        assert_eq!(read(Mode::Apply, Mode::Observe), [On::Projects]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::domain::build::{BuildId, ProjectName, RoleName, SecretArn};
 use crate::domain::change::{Change, Edit};
 use crate::domain::classify::Site;
 use crate::domain::policy::{OnIneffective, Remedy};
+use crate::domain::reach::Reach;
 use crate::domain::remedy::mirror_image;
 use jiff::SignedDuration;
 use schemars::JsonSchema;
@@ -70,6 +71,9 @@ pub struct Plan {
     pub secret: Option<SecretArn>,
     /// In order; undone in reverse.
     pub changes: Vec<Change>,
+    /// Whom the grant reaches beside the project; none where nothing is granted, or nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach: Option<Reach>,
     /// How long a change must have been seen before the next depends on it.
     #[schemars(with = "String")]
     pub settle: SignedDuration,
@@ -148,6 +152,9 @@ impl fmt::Display for Plan {
                 writeln!(f)?;
             }
             write!(f, "{change}")?;
+            if let (Change::Grant { .. }, Some(reach)) = (change, &self.reach) {
+                write!(f, "{}", reach.of(&self.project))?;
+            }
         }
         Ok(())
     }

@@ -101,7 +101,7 @@ impl fmt::Display for Remedy {
     }
 }
 
-/// What becomes of builds whose log a stranger can write.
+/// What becomes of throttles that a log alone shows, where a stranger can have written it or it proves too little.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UntrustedBuilds {
@@ -111,6 +111,17 @@ pub enum UntrustedBuilds {
     Propose,
     /// They are treated as any other.
     Apply,
+}
+
+/// What becomes of a grant on a role through which strangers could get at the credential: a project of the role is public, or
+/// builds pull requests of anybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SharedWithPublic {
+    /// It is not made without a person.
+    Refuse,
+    /// It is made as any other.
+    Allow,
 }
 
 /// Which failed builds are started again once their remedy is in place.
@@ -231,8 +242,12 @@ pub struct Policy {
     pub later_phase: Vec<Remedy>,
     /// The most that is done to projects that CloudFormation, CDK or Terraform own.
     pub iac_owned: Mode,
-    /// What becomes of builds whose log a stranger can write.
+    /// What becomes of builds whose log a stranger can write, or proves too little.
     pub untrusted_builds: UntrustedBuilds,
+    /// In how many builds of a project a throttle has to be seen that a log alone shows.
+    pub sightings: usize,
+    /// What becomes of a grant on a role through which strangers could get at the credential.
+    pub shared_with_public: SharedWithPublic,
     /// Which failed builds are started again.
     pub retry: Retry,
     /// How long a grant is given to propagate.

@@ -7,6 +7,7 @@ use crate::domain::build::{Build, BuildId, Project};
 use crate::domain::classify::Site;
 use crate::domain::plan::{Plan, RetryPlan};
 use crate::domain::policy::Retry;
+use crate::domain::trust;
 use jiff::{SignedDuration, Timestamp};
 
 /// How long a token is trusted: CodeBuild documents five minutes.
@@ -82,6 +83,9 @@ pub fn not_startable(plan: &Plan, because: &Build, project: &Project) -> Option<
         || initiator.starts_with("GitLab")
     {
         Some("a webhook started it, and a new build would lack what the webhook gave it")
+    } else if trust::is_of_pull_request(because) {
+        // It would be started by the commit, and nothing of it would show whose it is.
+        Some("it built a pull request, and a new build would not show that")
     } else if overridden {
         Some("it was started with variables of its own")
     } else if !same_image {

@@ -2,7 +2,7 @@
 
 use crate::domain::build::{
     AuthConfig, Build, BuildId, Buildspec, Environment, InlinePolicy, LogPlace, Phase, PhaseName, Project, ProjectName,
-    Role, RoleName, Secret, SecretArn, SecretKey, Status, Variable, VariableSource, Visibility,
+    PullRequests, Role, RoleName, Secret, SecretArn, SecretKey, Status, Variable, VariableSource, Visibility,
 };
 use crate::domain::buildspec::login::Login as BuildspecLogin;
 use crate::domain::buildspec::splice::{Digest, Splice};
@@ -12,9 +12,12 @@ use crate::domain::history::{Detected, Fact, History, Record};
 use crate::domain::images::{CuratedImage, CuratedImages, KnownImages, Needs, OfficialImages, Version};
 use crate::domain::patch::{Owner, Patch};
 use crate::domain::plan::{Approval, Plan, RemediationId, RetryPlan};
-use crate::domain::policy::{Credential, Limits, Mode, OnDrift, OnIneffective, Policy, Remedy, Retry, UntrustedBuilds};
+use crate::domain::policy::{
+    Credential, Limits, Mode, OnDrift, OnIneffective, Policy, Remedy, Retry, SharedWithPublic, UntrustedBuilds,
+};
 use crate::domain::remediation::{Entry, RollbackReason};
 use crate::domain::remedy::grant;
+use crate::domain::trust::Weight;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -57,6 +60,7 @@ pub(crate) fn project(name: &str) -> Project {
         role_arn: None,
         tags: Vec::new(),
         visibility: Visibility::Private,
+        pull_requests: PullRequests::Nobodys,
         is_runner: false,
         has_batch: false,
         unrepresentable: Vec::new(),
@@ -132,7 +136,7 @@ pub(crate) fn build(text: &str) -> Build {
         source_kind: of.source_kind,
         role: Some(RoleName::new("builds")),
         log: LogPlace::None,
-        initiator: None,
+        initiator: Some("developer".to_string()),
         source_version: Some("main".to_string()),
         resolved_source_version: Some("4f1d2e".to_string()),
         batch: None,
@@ -289,6 +293,8 @@ pub(crate) fn policy(name: &str) -> Policy {
         later_phase: vec![Remedy::BuildspecLogin],
         iac_owned: Mode::Propose,
         untrusted_builds: UntrustedBuilds::Ignore,
+        sightings: 1,
+        shared_with_public: SharedWithPublic::Refuse,
         retry: Retry::Provisioning,
         settle: seconds(15),
         verify_within: seconds(86_400),
@@ -313,6 +319,10 @@ pub(crate) fn diagnosis(cause: Cause, site: Site) -> Diagnosis {
         recovered: false,
         reason: None,
         evidence: Vec::new(),
+        weight: match site {
+            Site::BuildImage => Weight::CodeBuild,
+            Site::DockerClient => Weight::Command,
+        },
     }
 }
 
@@ -356,6 +366,7 @@ pub(crate) fn plan(because: &str) -> Plan {
         role: RoleName::new("builds"),
         secret: Some(SecretArn::new(SECRET)),
         changes: vec![grant_change(), credential_change()],
+        reach: None,
         settle: seconds(5),
         verify_within: seconds(60),
         retry: RetryPlan::Once,

@@ -8,6 +8,7 @@ use crate::domain::classify::{Cause, Diagnosis, Site};
 use crate::domain::plan::Plan;
 use crate::domain::policy::Remedy;
 use crate::domain::trouble::Trouble;
+use crate::domain::trust;
 use std::fmt;
 
 /// What one later build tells.
@@ -49,6 +50,8 @@ pub enum Inconclusive {
     NotReached,
     /// It failed there for a reason that has nothing to do with the remedy, or that could not be read.
     OtherFailure,
+    /// It is of a pull request, whose author decides what its commands do and what its log says.
+    Untrusted,
 }
 
 impl Ineffective {
@@ -112,6 +115,13 @@ pub fn judge(plan: &Plan, build: &Build, diagnosis: &Diagnosis, trouble: Option<
         Some(Status::InProgress) | None if got_past(plan, build) => Verdict::Effective,
         Some(Status::InProgress) | None => Verdict::Inconclusive(Inconclusive::NotReached),
     }
+}
+
+/// Whether what the build tells of the plan is its author's to decide: which commands it ran and what its log says. What it
+/// failed of before its first command is told by CodeBuild.
+pub fn is_a_strangers(plan: &Plan, build: &Build) -> bool {
+    let failed_early = build.failed_phases().next().is_some_and(|phase| !phase.name.runs_commands());
+    plan.site == Site::DockerClient && trust::is_of_pull_request(build) && !failed_early
 }
 
 fn moves_the_image(plan: &Plan) -> bool {

@@ -10,6 +10,7 @@ use crate::domain::policy::{self, Mode};
 use crate::domain::remediation::{
     Direction, Entry, EscalationReason, GrantUse, Outcome, Remediation, RollbackReason, Seen, Stage, Step,
 };
+use crate::domain::remedy::grant;
 use crate::domain::{retry, verdict};
 use crate::edge::clock::Clock;
 use crate::edge::codebuild::{FieldWrite, ProjectText, Updated};
@@ -214,7 +215,7 @@ impl Reconciler {
         let Some(resource) = plan.changes.get(change) else { return Ok(Turn::Rest) };
         let mut fence = Fence { book, caught: Ok(Caught::Nothing) };
         let written = match resource {
-            Change::Grant { .. } => self.write_grant(resource, direction, &mut fence).await,
+            Change::Grant { .. } => self.write_grant(plan, resource, direction, &mut fence).await,
             Change::Project { edits } => self.write_project(plan, resource, edits, direction, &mut fence).await,
         };
         if fence.caught? == Caught::Up {
@@ -245,15 +246,22 @@ impl Reconciler {
 
     async fn write_grant(
         &self,
+        plan: &Plan,
         change: &Change,
         direction: Direction,
         fence: &mut Fence<'_>,
     ) -> Result<Written, Failure> {
         let Change::Grant { role, policy, before, after } = change else { return Ok(Written::Refused) };
-        let wanted = match direction {
-            Direction::Forward => Position::Before,
-            Direction::Back => Position::After,
+        let (wanted, document) = match direction {
+            Direction::Forward => (Position::Before, Some(after)),
+            Direction::Back => (Position::After, before.as_ref()),
         };
+        if let Some(document) = document
+            && !plan.secret.as_ref().is_some_and(|secret| grant::only_reads(document, secret))
+        {
+            let detail = format!("inline policy `{policy}` would let role `{role}` do more than read the secret");
+            return Err(Failure { kind: Kind::Rejected, detail });
+        }
         let expect = async |there: Option<&crate::domain::build::InlinePolicy>| {
             let there = match there {
                 None => GrantSeen::Absent,

@@ -94,7 +94,7 @@ impl Reconciler {
     }
 
     /// These projects, each of which is either read or said to be gone: one that is not answered for may need a grant.
-    async fn read_whole(&self, names: &[ProjectName]) -> Result<Vec<Project>, Failure> {
+    pub(super) async fn read_whole(&self, names: &[ProjectName]) -> Result<Vec<Project>, Failure> {
         let mut projects = Vec::new();
         for chunk in names.chunks(PAGE) {
             let looked = self.aws.codebuild.look_at_projects(chunk).await?;

@@ -4,9 +4,11 @@ use crate::domain::build::{Build, BuildId, LogPlace, Status};
 use crate::domain::classify::{Cause, Diagnosis, LogReading, UnknownReason, classify};
 use crate::domain::detect::{self, Scan};
 use crate::domain::history::{Detected, Fact, History};
+use crate::domain::policy::UntrustedBuilds;
 use crate::domain::remediation::Stage;
 use crate::domain::trouble::trouble;
-use crate::domain::verdict;
+use crate::domain::trust::Weight;
+use crate::domain::verdict::{self, Inconclusive, Verdict};
 use crate::domain::watch::{LateLook, Next, Order, Sweep};
 use crate::edge::build_log::Reach;
 use crate::edge::event;
@@ -210,13 +212,14 @@ impl Reconciler {
         }
         let scan = detect::in_log(&tail.text);
         let diagnosis = classify(build, LogReading::Scanned(&scan));
-        if tail.reach == Reach::Complete || diagnosis.is_throttled() {
+        let is_placed = diagnosis.is_throttled() && diagnosis.weight != Weight::Unplaced;
+        if tail.reach == Reach::Complete || is_placed {
             return Ok(Reading { diagnosis, scan: Some(scan) });
         }
         self.diagnose_filtered(build, group, stream).await
     }
 
-    /// The last megabyte showed nothing, and there is more: CloudWatch looks for the words in the failed phase's window.
+    /// The last megabyte showed nothing, or nothing of which the phase is known, and there is more: CloudWatch looks for the words in the failed phase's window.
     async fn diagnose_filtered(&self, build: &Build, group: &str, stream: &str) -> Result<Reading, Failure> {
         let Some(phase) = build.failed_phases().find(|phase| phase.name.runs_commands()) else {
             return Ok(Reading { diagnosis: classify(build, LogReading::TooLong), scan: None });
@@ -247,10 +250,17 @@ impl Reconciler {
     fn note_verdict(&mut self, book: &Book, build: &Build, reading: &Reading) {
         let Some(open) = self.waiting_for(book, build) else { return };
         let found = trouble(build, reading.scan.as_ref());
-        let verdict = verdict::judge(open.plan(), build, &reading.diagnosis, found);
-        let id = open.plan().id.clone();
+        let plan = open.plan();
+        let policy = self.rules.policies.iter().find(|policy| policy.name == plan.policy);
+        let counts = policy.is_some_and(|policy| policy.untrusted_builds == UntrustedBuilds::Apply);
+        let verdict = if verdict::is_a_strangers(plan, build) && !counts {
+            Verdict::Inconclusive(Inconclusive::Untrusted)
+        } else {
+            verdict::judge(plan, build, &reading.diagnosis, found)
+        };
+        let id = plan.id.clone();
         // A build that tells something is worth a look at once.
-        if !matches!(verdict, verdict::Verdict::Inconclusive(_)) {
+        if !matches!(verdict, Verdict::Inconclusive(_)) {
             self.next_look.remove(&id);
         }
         self.verdicts.entry(id).or_default().push((build.id.clone(), verdict));

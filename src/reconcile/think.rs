@@ -1,16 +1,17 @@
 //! Think: what is done about each throttled build, or why not.
 
-use crate::domain::build::{Build, BuildId, Project, ProjectName, Secret};
+use crate::domain::build::{Build, BuildId, Project, ProjectName, RoleName, Secret};
 use crate::domain::classify::Diagnosis;
-use crate::domain::decide::{self, Case, Decision, Judgement, Means, Screened};
+use crate::domain::decide::{self, Case, Decision, HoldReason, Judgement, Means, Screened};
 use crate::domain::history::{Detected, Fact, History, Pending};
 use crate::domain::patch::Patch;
 use crate::domain::plan::Plan;
 use crate::domain::policy::{Credential, Policy};
+use crate::domain::reach::{Reach, Tenant};
 use crate::domain::remediation::Entry;
 use crate::edge::event;
 use crate::edge::secrets::{SecretCheck, SecretProblem, Wanted};
-use crate::reconcile::{Book, BookError, Failure, Reconciler};
+use crate::reconcile::{Book, BookError, Failure, Kind, Reconciler};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
@@ -27,6 +28,8 @@ pub(super) struct Known {
     matched: BTreeMap<String, (Timestamp, usize)>,
     /// The state of each credential in this tick.
     pub(super) secrets: BTreeMap<String, (Timestamp, SecretCheck)>,
+    /// Every project with its role, and since when that is known.
+    tenants: Option<(Timestamp, Vec<Tenant>)>,
 }
 
 /// What one failed build means and what would be done about it now.
@@ -90,8 +93,10 @@ impl Reconciler {
                 (Some(build), Some(project)) => {
                     match self.resolve(book, &pending.detected, &build, project, now).await? {
                         Ok(Decision::Remediate(plan)) => {
+                            let by = plan.id.clone();
                             let fact = Fact::Remediation { id: plan.id.clone(), entry: Entry::Planned(plan) };
                             self.record(book, fact, now).await?;
+                            self.answer_sightings(book, &pending.detected, Judgement::Covered { by }, now).await?;
                             continue;
                         }
                         Ok(Decision::Judge(judgement)) => judgement,
@@ -99,7 +104,7 @@ impl Reconciler {
                             let what = format!("build {id} could not be decided about");
                             self.incomplete(book, &what, &failure, now);
                             let later = now.saturating_add(UNREADABLE).unwrap_or(Timestamp::MAX);
-                            if failure.kind == super::Kind::Denied {
+                            if failure.kind == Kind::Denied {
                                 book.history_mut(&self.scope).defer(id, later);
                             }
                             continue;
@@ -145,14 +150,32 @@ impl Reconciler {
             return Ok(());
         }
         let held = match &judgement {
-            Judgement::Held { reason, .. } => Some(*reason),
+            Judgement::Held { reason, .. } if reason.supersedes() => Some(*reason),
             _ => None,
         };
+        let proposed = matches!(judgement, Judgement::Proposed { .. } | Judgement::ForOwner { .. });
         self.record(book, Fact::Judged { build: build.clone(), judgement }, now).await?;
         let superseded = held.map(|reason| book.history(&self.scope).older_in_wait(&pending.detected, reason));
         for older in superseded.unwrap_or_default() {
             let judgement = Judgement::Superseded { by: build.clone() };
             self.record(book, Fact::Judged { build: older, judgement }, now).await?;
+        }
+        if proposed {
+            self.answer_sightings(book, &pending.detected, Judgement::Repeated { build }, now).await?;
+        }
+        Ok(())
+    }
+
+    /// What was decided about the build that another waited for is decided about that one, too.
+    async fn answer_sightings(
+        &mut self,
+        book: &mut Book,
+        detected: &Detected,
+        judgement: Judgement,
+        now: Timestamp,
+    ) -> Result<(), BookError> {
+        for build in book.history(&self.scope).older_in_wait(detected, HoldReason::SecondSighting) {
+            self.record(book, Fact::Judged { build, judgement: judgement.clone() }, now).await?;
         }
         Ok(())
     }
@@ -233,7 +256,11 @@ impl Reconciler {
         };
         let matched = self.matched(policy, now).await?;
         let secret = secret.as_ref().map_err(String::as_str);
-        let means = Means { role: &role, secret, matched, images: &rules.images };
+        let means = Means { role: &role, secret, matched, images: &rules.images, reach: None };
+        let grants = decide::first_plan(case, policy, site, means, now).is_ok_and(|plan| plan.grant().is_some());
+        let reach = if grants { self.reach(project, &role.name, now).await? } else { None };
+        let case = Case { history: book.history(&self.scope), ..case };
+        let means = Means { reach: reach.as_ref(), ..means };
         let (plan, patch) = match decide::first_plan(case, policy, site, means, now) {
             Ok(plan) => (Some(plan), None),
             Err(Judgement::ForOwner { patch }) => (None, Some(*patch)),
@@ -285,6 +312,29 @@ impl Reconciler {
                 now,
             ));
         }
+    }
+
+    /// Whom a grant on the project's role reaches; none where the daemon may not read that. A project that is not answered for may
+    /// share the role, so all are read or none.
+    pub async fn reach(
+        &mut self,
+        project: &Project,
+        role: &RoleName,
+        now: Timestamp,
+    ) -> Result<Option<Reach>, Failure> {
+        let fresh = |(at, _): &&(Timestamp, Vec<Tenant>)| now.duration_since(*at).abs() < COUNT_GOOD_FOR;
+        if let Some((_, tenants)) = self.known.tenants.as_ref().filter(fresh) {
+            return Ok(Some(Reach::among(tenants, project, role)));
+        }
+        let names = self.aws.codebuild.list_projects().await?;
+        let projects = match self.read_whole(&names).await {
+            Err(failure) if failure.kind == Kind::Denied => return Ok(None),
+            projects => projects?,
+        };
+        let tenants: Vec<Tenant> = projects.iter().map(Tenant::of).collect();
+        let reach = Reach::among(&tenants, project, role);
+        self.known.tenants = Some((now, tenants));
+        Ok(Some(reach))
     }
 
     /// How many projects the policy matches. Tags are only read where the policy names some.
@@ -405,10 +455,9 @@ impl Reconciler {
         };
         match self.aws.secrets.usable(wanted).await? {
             SecretCheck::Usable(secret) => Ok(secret),
-            SecretCheck::Unusable(problem) => Err(Failure {
-                kind: super::Kind::Rejected,
-                detail: format!("secret `{}`: {problem}", credential.secret),
-            }),
+            SecretCheck::Unusable(problem) => {
+                Err(Failure { kind: Kind::Rejected, detail: format!("secret `{}`: {problem}", credential.secret) })
+            }
         }
     }
 }

@@ -56,6 +56,7 @@ mod shell_words;
 mod source;
 mod stage;
 mod starters;
+mod webhook;
 mod world;
 mod xml;
 
@@ -71,6 +72,7 @@ pub use options::{
 };
 pub use project_edit::ProjectEdit;
 pub use server::Call;
+pub use webhook::Event;
 pub use world::{CommandEdit, Document, HubEdit, KeyEdit, RoleEdit, SecretEdit};
 
 use clock::SimulatedClock;

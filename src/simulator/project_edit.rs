@@ -124,6 +124,18 @@ impl<'a> ProjectEdit<'a> {
         )
     }
 
+    /// A webhook that builds these events, such as `PUSH, PULL_REQUEST_CREATED`; all of them if there is none.
+    pub fn webhook(self, events: &str) -> Self {
+        let filter = json!({"type": "EVENT", "pattern": events, "excludeMatchedPattern": false});
+        let groups = if events.is_empty() { json!([]) } else { json!([[filter]]) };
+        self.member("webhook", json!({"url": "https://api.github.com/repos/example/hooks/1", "filterGroups": groups}))
+    }
+
+    /// Everybody sees its builds with their logs.
+    pub fn public(self) -> Self {
+        self.member("projectVisibility", json!("PUBLIC_READ"))
+    }
+
     /// Batch builds under a role of their own.
     pub fn batches(self) -> Self {
         let arn = self.account.role(&format!("codebuild-{}-batch", self.name)).arn();

@@ -370,11 +370,14 @@ async fn a_refused_build_image_of_a_batch_is_left_alone() {
 }
 
 /// The buildspec of the project is as good as not there, and would take a login well.
+/// A job may be of anybody's pull request, so by default its log counts for nothing.
+const TRUSTED: &str = "untrusted_builds = \"apply\"";
+
 #[tokio::test]
 async fn a_job_of_a_runner_is_left_alone() {
     let job = Job::new(["docker pull redis:7"]);
     for (job, phase) in [(job.clone(), "BUILD"), (Job::new(["true"]).buildspec_override(), "PRE_BUILD")] {
-        let world = login_alone();
+        let world = login_alone().policy(TRUSTED);
         world.sim.account(|account| {
             account.project("ci").dockerfile(["python:3.13"]).runner().buildspec(
                 "version: 0.2\nphases:\n  pre_build:\n    commands:\n      - docker build -t app .\n  build:\n    commands:\n      - exit 1\n",
@@ -387,7 +390,7 @@ async fn a_job_of_a_runner_is_left_alone() {
 
 #[tokio::test]
 async fn a_job_of_a_runner_gets_no_variable_either() {
-    let world = World::new();
+    let world = World::new().policy(TRUSTED);
     world.secret_for_docker();
     world.sim.account(|account| {
         account.project("ci").runner();

@@ -14,6 +14,7 @@ use unthrottled::domain::patch::{Owner, Patch};
 use unthrottled::domain::plan::{Approval, Plan, RemediationId, RetryPlan};
 use unthrottled::domain::policy::{Mode, OnIneffective, Remedy};
 use unthrottled::domain::remediation::{Entry, EscalationReason, RollbackReason};
+use unthrottled::domain::trust::Weight;
 
 pub const SCOPE: &str = "prod-eu";
 const SECRET: &str = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:dockerhub-AbCdEf";
@@ -50,6 +51,10 @@ pub fn diagnosis(cause: Cause, registry: Registry, login: Login, site: Site) -> 
         recovered: false,
         reason: None,
         evidence: vec![Evidence { place, quote }],
+        weight: match site {
+            Site::BuildImage => Weight::CodeBuild,
+            Site::DockerClient => Weight::Command,
+        },
     }
 }
 
@@ -111,6 +116,7 @@ pub fn plan(project: &str, number: u32, remedy: Remedy) -> Plan {
         role,
         secret: remedy.needs_secret().then(|| SecretArn::new(SECRET)),
         changes: if remedy.needs_secret() { vec![grant, project] } else { vec![project] },
+        reach: None,
         settle: SignedDuration::from_secs(15),
         verify_within: SignedDuration::from_hours(24),
         retry: RetryPlan::Once,

@@ -22,6 +22,7 @@ mod nesting;
 mod outline;
 mod place;
 mod plain;
+pub mod pulls;
 mod quick;
 mod quote;
 pub mod refusal;

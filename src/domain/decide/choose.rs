@@ -1,6 +1,7 @@
 //! Which of the policy's remedies is taken, and the plan that it makes.
 
 use super::{Case, Judgement, LeaveReason, Means, left, unusable};
+use crate::domain::change::Change;
 use crate::domain::classify::Site;
 use crate::domain::patch::{self, Patch};
 use crate::domain::plan::{Approval, Plan, RemediationId};
@@ -56,7 +57,9 @@ pub fn first_plan(
         };
         match remedy::changes(remedy, Material { secret, ..material(case, policy, means) }) {
             Ok(changes) => {
+                let grants = changes.iter().any(|change| matches!(change, Change::Grant { .. }));
                 return Ok(Plan {
+                    reach: means.reach.filter(|_| grants).cloned(),
                     id: RemediationId::of(&build.id),
                     project: project.name.clone(),
                     image: project.environment.image.clone(),

@@ -4,14 +4,16 @@ use super::*;
 
 mod drift;
 mod proposals;
+mod trusted;
 mod waiting;
 
-use crate::domain::build::{RoleName, Visibility};
+use crate::domain::build::{PullRequests, RoleName, Visibility};
 use crate::domain::history::Fact;
 use crate::domain::plan::RetryPlan;
 use crate::domain::policy::{Freeze, Limits, Remedy, Retry};
 use crate::domain::remediation::{Entry, RollbackReason};
 use crate::domain::testing::*;
+use crate::domain::trust::Weight;
 use rstest::rstest;
 
 /// Everything that a decision depends on.
@@ -25,6 +27,7 @@ struct Situation {
     most: Mode,
     secret: Result<Secret, String>,
     matched: usize,
+    reach: Reach,
     now: Timestamp,
 }
 
@@ -41,6 +44,7 @@ fn provisioning() -> Situation {
         most: Mode::Apply,
         secret: Ok(secret()),
         matched: 10,
+        reach: Reach::default(),
         now: at(3_600),
     }
 }
@@ -76,6 +80,7 @@ impl Situation {
             secret: self.secret.as_ref().map_err(String::as_str),
             matched: self.matched,
             images: &known_images(),
+            reach: Some(&self.reach),
         };
         decide(case, screened, means, self.now)
     }
@@ -90,7 +95,13 @@ impl Situation {
             project: &self.project,
             history: &history,
         };
-        let means = Means { role: &self.role, secret: Ok(&secret()), matched: self.matched, images: &known_images() };
+        let means = Means {
+            role: &self.role,
+            secret: Ok(&secret()),
+            matched: self.matched,
+            images: &known_images(),
+            reach: Some(&self.reach),
+        };
         first_plan(case, &self.policy, Site::BuildImage, means, self.now)
     }
 
@@ -164,6 +175,11 @@ impl Situation {
     fn iac(mut self, mode: Mode) -> Situation {
         self.policy.iac_owned = mode;
         self.tagged("aws:cloudformation:stack-name", "web")
+    }
+
+    fn weighing(mut self, weight: Weight) -> Situation {
+        self.detected.diagnosis.weight = weight;
+        self
     }
 
     fn untrusted(mut self, builds: UntrustedBuilds) -> Situation {
@@ -249,6 +265,7 @@ fn the_plan_holds_all_that_is_needed_to_carry_it_out() {
     let mut expected = plan("web:41");
     expected.settle = seconds(15);
     expected.verify_within = seconds(86_400);
+    expected.reach = Some(Reach::default());
     assert_eq!(*made, expected);
 
     let mut never = provisioning();

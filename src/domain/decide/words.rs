@@ -6,6 +6,11 @@ use crate::domain::policy::Remedy;
 use std::fmt;
 
 impl HoldReason {
+    /// Whether of the builds that wait so only the newest goes on. Those that wait for one another are counted.
+    pub fn supersedes(self) -> bool {
+        self != HoldReason::SecondSighting
+    }
+
     /// The bounded word in events.
     pub fn word(self) -> &'static str {
         match self {
@@ -18,6 +23,7 @@ impl HoldReason {
             HoldReason::CredentialUnusable => "credential_unusable",
             HoldReason::CredentialQuotaLow => "credential_quota_low",
             HoldReason::SetBack => "set_back",
+            HoldReason::SecondSighting => "second_sighting",
         }
     }
 }
@@ -34,6 +40,9 @@ impl LeaveReason {
             LeaveReason::ObserveOnly => "observe_only",
             LeaveReason::StopSwitch => "stop_switch",
             LeaveReason::UntrustedBuild => "untrusted_build",
+            LeaveReason::WeakEvidence => "weak_evidence",
+            LeaveReason::SeenOnce => "seen_once",
+            LeaveReason::SharedWithPublic => "shared_with_public",
             LeaveReason::ProjectGone => "project_gone",
             LeaveReason::BuildGone => "build_gone",
             LeaveReason::RoleGone => "role_gone",

@@ -39,6 +39,29 @@ impl History {
         self.remediations.get(&RemediationId::of(build))
     }
 
+    /// Whether it is a throttled build once more that we started.
+    pub fn started_again(&self, build: &BuildId) -> bool {
+        self.again.contains_key(build)
+    }
+
+    /// Since when a throttled build waits for something final, if it does.
+    pub fn waits_since(&self, build: &BuildId) -> Option<Timestamp> {
+        self.pending.get(build).map(|pending| pending.since)
+    }
+
+    /// How many other builds of the project were throttled in the same place and wait. What was never decided about is not
+    /// counted, as nobody has asked yet whether a stranger wrote its log.
+    pub fn sightings_beside(&self, detected: &Detected) -> usize {
+        let (project, site) = (detected.build.project(), detected.diagnosis.site);
+        let beside = self.pending.values().filter(|pending| {
+            let there = &pending.detected;
+            let was_screened = matches!(&pending.last, Some(Judgement::Held { .. }));
+            let is_another = there.build != detected.build && there.build.project() == project;
+            is_another && was_screened && there.diagnosis.site == site
+        });
+        beside.count()
+    }
+
     /// When the last fact was recorded: time never goes backwards in the ledger, whatever the clock does.
     pub fn last(&self) -> Option<Timestamp> {
         self.last

@@ -53,6 +53,7 @@ impl History {
     pub fn forget_before(&mut self, since: Timestamp) {
         let Ok(limit) = since.checked_sub(REMEMBERED) else { return };
         self.known.retain(|_, at| *at >= limit);
+        self.again.retain(|build, at| *at >= limit || self.pending.contains_key(build));
         let over = |id: &RemediationId, r: &Remediation| {
             let is_needed = self.is_in_place(id, r) || self.keeps_grant(id);
             matches!(r.stage(), Stage::Closed(_)) && r.stage_since() < limit && !is_needed
@@ -87,6 +88,7 @@ impl History {
                 + proposed
                 + counted
                 + self.newest.len()
+                + self.again.len()
                 + self.granted.len()
                 + self.kept.len()
                 + self.advised.len(),

@@ -155,7 +155,13 @@ fn a_boundary_is_asked_for_and_kept_from_the_daemon() {
 #[test]
 fn scopes_of_one_account_share_statements_and_differ_where_they_differ() {
     let here = Policy { scopes: vec!["here".to_string()], ..apply(&["svc-*"]) };
-    let there = Policy { scopes: vec!["there".to_string()], mode: Mode::Propose, ..policy("there") };
+    let there = Policy {
+        scopes: vec!["there".to_string()],
+        mode: Mode::Propose,
+        provisioning: Vec::new(),
+        later_phase: vec![Remedy::ProposePatch],
+        ..policy("there")
+    };
     let policies = [here, there];
     let mut grantee = grantee(&policies);
     grantee.scopes.push(place("there", "cn-north-1"));

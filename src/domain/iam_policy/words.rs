@@ -69,8 +69,7 @@ pub(super) fn of(on: On, bounds: &Bounds, widened: &[String]) -> String {
 }
 
 /// Where all projects are read, too.
-pub(super) const ALL_PROJECTS: &str =
-    " Reads projects: a grant is taken back only if no project that shares the role needs it any more.";
+pub(super) const ALL_PROJECTS: &str = " Reads projects: a plan says who shares the role, and a grant is taken back only if none of them needs it any more.";
 
 /// Where a policy asks for tags.
 pub(super) const TAGS: &str = " Only while they carry the tags that the policy asks for.";

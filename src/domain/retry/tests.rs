@@ -117,3 +117,11 @@ fn a_build_whose_image_the_plan_replaced_is_started_afresh() {
         assert!(why.is_some_and(|why| why.contains("image")), "{ran} {now}");
     }
 }
+
+/// Started by its commit, it would look like a build of the project's own.
+#[test]
+fn a_pull_request_is_not_started_afresh() {
+    let because = build("web:41").of(&project("web")).version(Some("pr/7"), Some("4f1d2e"));
+    let why = not_startable(&crate::domain::testing::plan("web:41"), &because, &project("web"));
+    assert!(why.is_some_and(|why| why.contains("pull request")), "{why:?}");
+}

@@ -10,6 +10,7 @@ use crate::domain::decide::{self, Case, Decision, Judgement, Means, Screened};
 use crate::domain::history::{Detected, History};
 use crate::domain::images::KnownImages;
 use crate::domain::policy::{Mode, Policy};
+use crate::domain::trust::Weight;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
@@ -46,7 +47,7 @@ pub fn decision(ground: Ground<'_>, project: &Project, way: &Way, now: Timestamp
         return Some(Decision::Judge(decide::without_role("the project has no service role")));
     };
     let (role, secret) = (unread_role(name), unread_secret(policy, ground.auth_configs));
-    let means = Means { role: &role, secret: Ok(&secret), matched: usize::MAX, images: ground.images };
+    let means = Means { role: &role, secret: Ok(&secret), matched: usize::MAX, images: ground.images, reach: None };
     Some(match decide::first_plan(case, policy, site, means, now) {
         Err(judgement) => Decision::Judge(judgement),
         Ok(plan) if mode < Mode::Apply => {
@@ -85,7 +86,8 @@ fn next_build(project: &Project, now: Timestamp) -> Build {
         source_kind: project.source_kind.clone(),
         role: project.role(),
         log: LogPlace::None,
-        initiator: None,
+        // As its own people would start it.
+        initiator: Some("survey".to_string()),
         source_version: None,
         resolved_source_version: None,
         batch: None,
@@ -107,6 +109,10 @@ fn refused(build: &Build, site: Site) -> Detected {
         recovered: false,
         reason: None,
         evidence: Vec::new(),
+        weight: match site {
+            Site::BuildImage => Weight::CodeBuild,
+            Site::DockerClient => Weight::Command,
+        },
     };
     Detected { build: build.id.clone(), number: None, ended: None, diagnosis }
 }

@@ -291,3 +291,18 @@ fn where_a_phase_stands_that_is_not_known_only_the_whole_build_tells(#[case] bui
     let plan = Plan { phase: PhaseName::new("TOMORROW"), site: Site::DockerClient, ..plan("web:41") };
     assert_eq!(judge(&plan, &build, &well(), None), expected);
 }
+
+/// Whoever opens a pull request decides what its commands do and what its log says.
+#[test]
+fn a_pull_request_tells_nothing_but_what_codebuild_says_of_it() {
+    let of_pull_request = |build: Build| build.version(Some("pr/7"), Some("4f1d2e"));
+    let passed = with_login().phase_ended("BUILD", "SUCCEEDED");
+    assert!(is_a_strangers(&login_plan(), &of_pull_request(passed.clone())));
+    assert!(is_a_strangers(&login_plan(), &of_pull_request(with_login().failed_in("BUILD"))));
+    assert!(!is_a_strangers(&login_plan(), &passed));
+    assert!(!is_a_strangers(&login_plan(), &of_pull_request(with_login().failed_in("DOWNLOAD_SOURCE"))));
+    assert!(
+        !is_a_strangers(&plan("web:41"), &of_pull_request(with_credential().failed_in("BUILD"))),
+        "CodeBuild pulled"
+    );
+}

@@ -2,6 +2,7 @@
 
 mod read;
 mod unrepresentable;
+mod webhook;
 mod write;
 
 pub use write::{FieldWrite, ProjectText, Updated};

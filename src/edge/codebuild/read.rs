@@ -1,14 +1,12 @@
 //! From CodeBuild's types to ours: total, whatever is missing or was never seen before, and without plain values.
 
+use super::webhook;
 use crate::domain::build::{
-    Build, BuildId, Buildspec, Context, Environment, LogPlace, Phase, PhaseName, Project, ProjectName, RoleName,
-    Status, Variable, VariableSource, Visibility,
+    Build, BuildId, Buildspec, Context, Environment, LogPlace, Phase, PhaseName, Project, ProjectName, PullRequests,
+    RoleName, Status, Variable, VariableSource, Visibility,
 };
 use aws_sdk_codebuild::primitives::DateTime;
-use aws_sdk_codebuild::types::{
-    self as sdk, EnvironmentVariableType, LogsConfigStatusType, ProjectVisibilityType, WebhookBuildType,
-    WebhookFilterType,
-};
+use aws_sdk_codebuild::types::{self as sdk, EnvironmentVariableType, LogsConfigStatusType, ProjectVisibilityType};
 use jiff::Timestamp;
 
 /// A build; none if the answer does not say which one it is.
@@ -52,11 +50,12 @@ pub(super) fn project(project: &sdk::Project, unrepresentable: Vec<String>) -> O
         role_arn: project.service_role().map(str::to_string),
         tags,
         visibility: match project.project_visibility() {
-            Some(ProjectVisibilityType::PublicRead) => Visibility::Public,
-            // Absent, private, or a word never seen before: CodeBuild's default is private.
-            _ => Visibility::Private,
+            // CodeBuild's default is private.
+            None | Some(ProjectVisibilityType::Private) => Visibility::Private,
+            Some(_) => Visibility::Public,
         },
-        is_runner: project.webhook().is_some_and(is_runner),
+        pull_requests: project.webhook().map_or(PullRequests::Nobodys, webhook::pull_requests),
+        is_runner: project.webhook().is_some_and(webhook::is_runner),
         // An empty structure is how a batch configuration is cleared.
         has_batch: project.build_batch_config().is_some_and(|batch| *batch != empty_batch()),
         unrepresentable,
@@ -122,16 +121,6 @@ fn log_place(logs: Option<&sdk::LogsLocation>) -> LogPlace {
         }
         _ => LogPlace::None,
     }
-}
-
-/// GitHub and GitLab runners listen for queued jobs; a Buildkite runner says so in the webhook's type.
-fn is_runner(webhook: &sdk::Webhook) -> bool {
-    let buildkite = webhook.build_type() == Some(&WebhookBuildType::RunnerBuildkiteBuild);
-    let queued_job = |filter: &sdk::WebhookFilter| {
-        filter.r#type == WebhookFilterType::Event
-            && filter.pattern.split(',').any(|event| event.trim() == "WORKFLOW_JOB_QUEUED")
-    };
-    buildkite || webhook.filter_groups().iter().flatten().any(queued_job)
 }
 
 fn empty_batch() -> sdk::ProjectBuildBatchConfig {

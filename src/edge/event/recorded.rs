@@ -204,7 +204,12 @@ fn held(build: &BuildId, reason: HoldReason, detail: &str, until: Timestamp, at:
 fn left(build: &BuildId, reason: LeaveReason, detail: &str, at: Timestamp) -> Event {
     let project = build.project();
     let (kind, message) = match reason {
-        LeaveReason::StopSwitch | LeaveReason::UntrustedBuild | LeaveReason::ObserveOnly => {
+        LeaveReason::StopSwitch
+        | LeaveReason::UntrustedBuild
+        | LeaveReason::WeakEvidence
+        | LeaveReason::SeenOnce
+        | LeaveReason::SharedWithPublic
+        | LeaveReason::ObserveOnly => {
             (Kind::RemediationHeld, format!("Nothing is done about project `{project}`: {detail}"))
         }
         LeaveReason::AttemptsExhausted => {

@@ -270,6 +270,8 @@ impl Check<'_> {
             later_phase: raw.later_phase.iter().copied().map(Into::into).collect(),
             iac_owned: raw.iac_owned,
             untrusted_builds: raw.untrusted_builds,
+            shared_with_public: raw.shared_with_public,
+            sightings: usize::try_from(raw.sightings).ok()?,
             retry: raw.retry,
             settle: settle?,
             verify_within: verify_within?,

@@ -4,7 +4,7 @@
 //! `docs/settings.md` are all made of it. The defaults of `[daemon]` and `[ledger]` are in `config/unthrottled.toml`;
 //! those of tables that can be there several times are the `Default`s below.
 
-use crate::domain::policy::{Mode, OnDrift, OnIneffective, Remedy, Retry, UntrustedBuilds};
+use crate::domain::policy::{Mode, OnDrift, OnIneffective, Remedy, Retry, SharedWithPublic, UntrustedBuilds};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -237,8 +237,13 @@ pub struct RawPolicy {
     pub later_phase: Vec<LaterPhaseRemedy>,
     /// The most that is done to projects that CloudFormation, CDK or Terraform own, as their next deployment undoes it.
     pub iac_owned: Mode,
-    /// What becomes of builds whose log a stranger can write: pull requests from forks and public projects.
+    /// What becomes of throttles that only a log shows, where a stranger can have written it or its line proves too little.
     pub untrusted_builds: UntrustedBuilds,
+    /// In how many builds of a project, within a day, a throttle has to be seen that only a log shows.
+    #[schemars(range(min = 1))]
+    pub sightings: u32,
+    /// What becomes of a grant on a role that a public project shares, or one that builds pull requests of anybody.
+    pub shared_with_public: SharedWithPublic,
     /// Which throttled builds are started again once their remedy is in place.
     pub retry: Retry,
     /// How long a grant is given to propagate before a project relies on it.
@@ -270,6 +275,8 @@ impl Default for RawPolicy {
             later_phase: vec![LaterPhaseRemedy::BuildspecLogin, LaterPhaseRemedy::DockerAuthVariable],
             iac_owned: Mode::Propose,
             untrusted_builds: UntrustedBuilds::Ignore,
+            sightings: 1,
+            shared_with_public: SharedWithPublic::Refuse,
             retry: Retry::Provisioning,
             settle: "15s".to_string(),
             verify_within: "24h".to_string(),
