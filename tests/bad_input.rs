@@ -14,6 +14,7 @@ use unthrottled::domain::build::{BuildId, PhaseName};
 use unthrottled::domain::classify::{Cause, Diagnosis, Login, Registry, Site};
 use unthrottled::domain::detect::{Evidence, Place};
 use unthrottled::domain::history::{Detected, Fact};
+use unthrottled::domain::trust::Weight;
 use unthrottled::edge::ledger::Ledger;
 use unthrottled::simulator::{Fault, Options, Simulator};
 
@@ -294,6 +295,7 @@ async fn a_name_that_would_turn_the_writing_or_move_the_cursor() {
         recovered: false,
         reason: None,
         evidence: vec![evidence],
+        weight: Weight::Unknown,
     };
     let detected = Detected { build: build.clone(), number: None, ended: None, diagnosis };
     let at = "2026-11-20T10:00:00Z".parse().expect("a time");

@@ -1,22 +1,20 @@
 //! Look: which builds there are, how they ended, and what the failed ones mean.
 
-use crate::domain::build::{Build, BuildId, LogPlace, Status};
+use crate::domain::build::{Build, LogPlace, Status};
 use crate::domain::classify::{Cause, Diagnosis, LogReading, UnknownReason, classify};
 use crate::domain::detect::{self, Scan};
-use crate::domain::history::{Detected, Fact, History};
+use crate::domain::history::{Detected, Fact};
 use crate::domain::policy::UntrustedBuilds;
-use crate::domain::remediation::Stage;
 use crate::domain::trouble::trouble;
 use crate::domain::trust::Weight;
 use crate::domain::verdict::{self, Inconclusive, Verdict};
-use crate::domain::watch::{LateLook, Next, Order, Sweep};
+use crate::domain::watch::{LateLook, Order};
 use crate::edge::build_log::Reach;
 use crate::edge::event;
-use crate::reconcile::{Book, BookError, Failure, Kind, Reconciler};
+use crate::reconcile::sweep::Keep;
+use crate::reconcile::{Book, BookError, Failure, Reconciler};
+use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
-
-/// Builds a page of `BatchGetBuilds`.
-const PAGE: usize = 100;
 
 /// How long a log that can't be read is tried again before the build counts as undecided.
 const LOG_PATIENCE: SignedDuration = SignedDuration::from_hours(1);
@@ -40,7 +38,7 @@ pub(super) struct Reading {
 impl Reconciler {
     /// Reads what is new and what was open, and takes up every build that is over.
     pub(super) async fn look(&mut self, book: &mut Book, now: Timestamp) -> Result<(), BookError> {
-        match self.sweep(now).await {
+        match self.sweep(book, Keep::Telling, now).await {
             Ok(sweep) => self.take_in(sweep, book.history(&self.scope)),
             Err(failure) => self.incomplete(book, "the list of builds could not be read", &failure, now),
         }
@@ -50,109 +48,59 @@ impl Reconciler {
             event::emit(&event::scan_incomplete(&book.place(&self.scope), "list_order", detail, now));
         }
         let due = self.watch.due(now);
-        self.tick.counts.builds_read += due.len() as u64;
+        self.tick.counts.builds_read += (due.len() + self.dull.len()) as u64;
         self.read(book, &due, now).await;
         if let Some(account) = &self.account {
             book.set_account(&self.scope, account).await?;
         }
         let mut over: Vec<Build> = due.iter().filter_map(|id| self.builds.get(id).cloned()).collect();
         over.sort_by_key(|build| (build.ended, build.id.clone()));
-        for build in over {
+        for builds in over.chunks(self.aws.in_flight.get()) {
             if self.stop.is_cancelled() {
                 return Ok(());
             }
-            self.take_up(book, &build, now).await?;
+            let readings = join_all(builds.iter().map(|build| self.read_if_needed(book, build))).await;
+            for (build, reading) in builds.iter().zip(readings) {
+                self.take_up(book, build, reading, now).await?;
+            }
         }
         Ok(())
     }
 
-    /// Reads the list as far back as needed.
-    pub(super) async fn sweep(&mut self, now: Timestamp) -> Result<Sweep, Failure> {
-        let mut sweep = self.watch.sweep(self.rules.lookback, now);
-        let mut token = None;
-        loop {
-            let (page, next) = self.aws.codebuild.list_builds(token.as_ref()).await?;
-            if next.is_some() && next == token {
-                let detail = "ListBuilds answered the token of the page that was asked for".to_string();
-                return Err(Failure { kind: Kind::Again, detail });
-            }
-            token = next;
-            if sweep.page(&page) == Next::Enough || page.is_empty() && token.is_none() {
-                break;
-            }
-            let read = self.read_page(&sweep, &page).await?;
-            if sweep.reaches_back(&page, &read) == Next::Enough || token.is_none() {
-                break;
-            }
+    /// Whether the build's end has to be understood.
+    fn is_telling(&self, book: &Book, build: &Build) -> bool {
+        build.complete && (build.status != Status::Succeeded || self.waiting_for(book, build).is_some())
+    }
+
+    async fn read_if_needed(&self, book: &Book, build: &Build) -> Option<Result<Reading, Failure>> {
+        if !self.is_telling(book, build) {
+            return None;
         }
-        Ok(sweep)
-    }
-
-    /// Takes a sweep in, as a whole: what is watched, not dealt with and not too old is to be read. A build that was
-    /// diagnosed may still have to prove something: a daemon that is killed between the two has its verdict nowhere.
-    pub(super) fn take_in(&mut self, sweep: Sweep, history: &History) {
-        self.order = sweep.order();
-        let builds = &self.builds;
-        let ended_recently = |id: &BuildId| builds.get(id).is_none_or(|build| sweep.wants(build));
-        let may_prove =
-            |id: &BuildId| history.open_on_project(&id.project()).is_some_and(|open| open.stage() == Stage::Applied);
-        let fresh: Vec<BuildId> = sweep
-            .listed()
-            .iter()
-            .filter(|id| self.is_watched(id) && (!history.knows(id) || may_prove(id)) && ended_recently(id))
-            .cloned()
-            .collect();
-        self.watch.take_in(sweep, &fresh);
-    }
-
-    /// Whether some policy may be for the build.
-    fn is_watched(&self, id: &BuildId) -> bool {
-        self.matches(&id.project())
-    }
-
-    /// Reads the builds of a page that are worth it: those that a policy may match, and the last, which tells how far
-    /// back the page goes.
-    async fn read_page(&mut self, sweep: &Sweep, page: &[BuildId]) -> Result<Vec<Build>, Failure> {
-        let ends = [page.first(), page.last()];
-        let is_wanted = |id: &&BuildId| ends.contains(&Some(*id)) || sweep.is_unknown(id) && self.is_watched(id);
-        let wanted: Vec<BuildId> = page.iter().filter(is_wanted).cloned().collect();
-        let looked = self.aws.codebuild.builds(&wanted).await?;
-        self.account = looked.account.or(self.account.take());
-        let read = looked.builds;
-        self.builds.extend(read.iter().map(|build| (build.id.clone(), build.clone())));
-        Ok(read)
-    }
-
-    /// Reads builds that were not read in this tick. Those that AWS does not answer for stay open; those that it says are
-    /// gone are let go.
-    pub(super) async fn read(&mut self, book: &Book, ids: &[BuildId], now: Timestamp) {
-        let missing: Vec<BuildId> = ids.iter().filter(|id| !self.builds.contains_key(id)).cloned().collect();
-        for chunk in missing.chunks(PAGE) {
-            match self.aws.codebuild.builds(chunk).await {
-                Ok(looked) => {
-                    self.account = looked.account.or(self.account.take());
-                    self.builds.extend(looked.builds.into_iter().map(|build| (build.id.clone(), build)));
-                    looked.missing.iter().for_each(|id| self.watch.close(id));
-                }
-                Err(error) => {
-                    self.incomplete(book, "builds could not be read", &error.into(), now);
-                }
-            }
-        }
+        Some(self.diagnose(build).await)
     }
 
     /// What one build that was read leads to.
-    async fn take_up(&mut self, book: &mut Book, build: &Build, now: Timestamp) -> Result<(), BookError> {
+    async fn take_up(
+        &mut self,
+        book: &mut Book,
+        build: &Build,
+        reading: Option<Result<Reading, Failure>>,
+        now: Timestamp,
+    ) -> Result<(), BookError> {
         if !build.complete {
             self.watch.keep_unfinished(build, now);
             return Ok(());
         }
-        let is_proof = self.waiting_for(book, build).is_some();
-        if build.status == Status::Succeeded && !is_proof {
+        if !self.is_telling(book, build) {
             self.watch.close(&build.id);
             return Ok(());
         }
-        let reading = match self.diagnose(build).await {
+        let reading = match reading {
+            Some(reading) => reading,
+            // What was recorded since has made it telling.
+            None => self.diagnose(build).await,
+        };
+        let reading = match reading {
             Ok(reading) => reading,
             Err(failure) => {
                 let what = format!("the log of build {} could not be read", build.id);
@@ -238,13 +186,6 @@ impl Reconciler {
         };
         let diagnosis = classify(build, reading);
         Ok(Reading { diagnosis, scan: Some(scan) })
-    }
-
-    /// The remediation that waits for proof from this build.
-    fn waiting_for<'a>(&self, book: &'a Book, build: &Build) -> Option<&'a crate::domain::remediation::Remediation> {
-        let open = book.history(&self.scope).open_on_project(&build.project)?;
-        let waiting = matches!(open.stage(), Stage::Applied | Stage::Planned);
-        (waiting && build.started.is_some_and(|at| at >= open.planned() - SignedDuration::from_mins(5))).then_some(open)
     }
 
     fn note_verdict(&mut self, book: &Book, build: &Build, reading: &Reading) {

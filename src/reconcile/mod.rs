@@ -15,6 +15,7 @@ mod grant;
 mod look;
 mod quota;
 mod survey;
+mod sweep;
 mod think;
 mod view;
 
@@ -80,6 +81,8 @@ pub struct Reconciler {
     rules: Rules,
     /// Builds read in this tick, so that none is read twice.
     builds: BTreeMap<BuildId, Build>,
+    /// Builds read in this tick that nothing is to be done about.
+    dull: BTreeSet<BuildId>,
     /// What builds of this tick tell about remediations that wait for proof.
     verdicts: BTreeMap<RemediationId, Vec<(BuildId, Verdict)>>,
     /// When each open remediation is worth another look.
@@ -162,6 +165,7 @@ impl Reconciler {
             watch,
             rules,
             builds: BTreeMap::new(),
+            dull: BTreeSet::new(),
             verdicts: BTreeMap::new(),
             next_look: BTreeMap::new(),
             since: None,
@@ -211,6 +215,7 @@ impl Reconciler {
         self.since = Some(self.since.map_or(now, |since| since.min(now)));
         self.tick = Tick::default();
         self.builds.clear();
+        self.dull.clear();
         book.catch_up().await?;
         self.watch.begin(self.rules.lookback, now);
         // A ledger that can't be written is told by the next write, at the end of the tick at the latest.

@@ -4,6 +4,7 @@ use crate::domain::build::{AuthConfig, Build, Project, ProjectName};
 use crate::domain::policy::{self, Remedy};
 use crate::domain::survey::{self, Builds, Facts, Ground, Row};
 use crate::domain::watch::Watch;
+use crate::reconcile::sweep::Keep;
 use crate::reconcile::{Book, Failure, Kind, Reconciler, Tick};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -142,7 +143,7 @@ impl Reconciler {
 
     /// The builds of each project that ran in the look-back; none if they could not be read.
     async fn builds_in_lookback(&mut self, book: &Book, now: Timestamp) -> Option<BTreeMap<ProjectName, Vec<Build>>> {
-        let sweep = match self.sweep(now).await {
+        let sweep = match self.sweep(book, Keep::All, now).await {
             Ok(sweep) => sweep,
             Err(failure) => {
                 self.incomplete(book, "builds could not be counted", &failure, now);

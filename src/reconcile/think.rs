@@ -11,6 +11,7 @@ use crate::domain::reach::{Reach, Tenant};
 use crate::domain::remediation::Entry;
 use crate::edge::event;
 use crate::edge::secrets::{SecretCheck, SecretProblem, Wanted};
+use crate::reconcile::sweep::Keep;
 use crate::reconcile::{Book, BookError, Failure, Kind, Reconciler};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -404,7 +405,7 @@ impl Reconciler {
         self.watch = crate::domain::watch::Watch::default();
         self.builds.clear();
         self.tick = super::Tick::default();
-        let sweep = self.sweep(now).await?;
+        let sweep = self.sweep(book, Keep::All, now).await?;
         self.take_in(sweep, &History::default());
         let due = self.watch.due(now);
         self.read(book, &due, now).await;

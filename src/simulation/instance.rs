@@ -10,6 +10,7 @@ use crate::reconcile::{Access, Daemon, Tick};
 use crate::simulator::{Simulator, Waiting};
 use jiff::{SignedDuration, Timestamp};
 use std::future::Future;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -150,8 +151,12 @@ async fn live(
     mut ticks: mpsc::UnboundedReceiver<()>,
     said: mpsc::UnboundedSender<Said>,
 ) {
-    // Each call is sent once, so that the schedule sees every one; a next tick is the retry.
-    let connect = move |_: &_| Connection { retries: Retries::none(), ..Connection::to_loopback(endpoint.clone()) };
+    // Each call is sent once and alone, so that the schedule sees every one; a next tick is the retry.
+    let connect = move |_: &_| Connection {
+        retries: Retries::none(),
+        in_flight: Some(NonZeroUsize::MIN),
+        ..Connection::to_loopback(endpoint.clone())
+    };
     let mut daemon = match Daemon::open(&settings, access, &connect).await {
         Ok(daemon) => daemon,
         Err(error) => {

@@ -17,7 +17,12 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_codebuild::config::{Credentials, SharedCredentialsProvider};
 use role::Role;
 use secrecy::{ExposeSecret, SecretString};
+use std::num::NonZeroUsize;
 use std::time::Duration;
+
+/// Calls under way at once, unless a connection says otherwise: what one look at an account needs to wait for the list of
+/// builds alone, which can be read only page after page, and no more of the account's rate than a person with a few consoles.
+const IN_FLIGHT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
 
 /// What is said about reaching AWS; the default leaves everything to the SDK's own chain: the standard variables,
 /// profiles, container credentials, `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>`.
@@ -37,6 +42,8 @@ pub struct Connection {
     pub retries: Retries,
     /// How long a call may take.
     pub timeouts: Timeouts,
+    /// How many calls that only read may be under way at once; none takes eight.
+    pub in_flight: Option<NonZeroUsize>,
     /// Where calls are counted.
     pub calls: CountCalls,
 }
@@ -83,6 +90,8 @@ pub struct Aws {
     pub identity: Identity,
     /// The secret with the login.
     pub secrets: Secrets,
+    /// How many calls that only read may be under way at once.
+    pub in_flight: NonZeroUsize,
 }
 
 /// What makes a [`Connection`] useless before any call is sent.
@@ -116,6 +125,7 @@ impl Aws {
             iam: Iam::new(&config, calls),
             identity: Identity::new(&config, calls),
             secrets: Secrets::new(&config, calls),
+            in_flight: connection.in_flight.unwrap_or(IN_FLIGHT),
         })
     }
 }
