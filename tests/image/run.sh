@@ -77,7 +77,7 @@ if ! $shipped; then
         cp -L "$library" "$context/libraries$library"
     done
 fi
-cargo tree --locked --no-default-features --edges normal --prefix none --format '{p}' \
+cargo tree --locked --no-default-features --edges normal,no-proc-macro --prefix none --format '{p}' \
     ${musl:+--target "$musl"} >"$work/packages"
 python3 "$here/packages.py" "$context/unthrottled" "$work/packages"
 
