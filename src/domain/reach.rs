@@ -111,17 +111,13 @@ struct Lines<'a> {
 impl fmt::Display for Lines<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Lines { reach, project } = self;
-        let shared = match reach.others {
-            0 => format!("`{project}`, which alone has the role"),
-            _ => {
-                let named = reach.shared_with.iter().map(|name| format!("`{name}`")).collect();
-                format!("`{project}`, and of what shares the role: {}", and_more(named, reach.others))
-            }
-        };
-        write!(
-            f,
-            "\n      From then on, every build can read the credential, of pull requests too, of project {shared}."
-        )?;
+        write!(f, "\n      Then every build of `{project}`, pull requests included, can read the credential")?;
+        if reach.others == 0 {
+            write!(f, "; no other project has this role.")?;
+        } else {
+            let named = reach.shared_with.iter().map(|name| format!("`{name}`")).collect();
+            write!(f, ", and so can those of all that share the role: {}.", and_more(named, reach.others))?;
+        }
         if reach.is_open() {
             write!(f, "\n      Strangers can get at it: {}.", reach.openings())?;
         }
@@ -159,12 +155,15 @@ mod tests {
         assert_eq!((reach.others, reach.is_open()), (2, false));
         assert_eq!(
             reach.of(&ProjectName::new("web")).to_string(),
-            "\n      From then on, every build can read the credential, of pull requests too, of project `web`, and of what shares \
+            "\n      Then every build of `web`, pull requests included, can read the credential, and so can those of all that share \
              the role: `api`, `cli`."
         );
         let alone = Reach::among(&tenants(&[project("web")]), &project("web"), &RoleName::new("builds"));
         assert!(
-            alone.of(&ProjectName::new("web")).to_string().ends_with("of project `web`, which alone has the role.")
+            alone
+                .of(&ProjectName::new("web"))
+                .to_string()
+                .ends_with("can read the credential; no other project has this role.")
         );
     }
 

@@ -163,7 +163,7 @@ async fn an_operator_who_allows_it_reads_in_the_plan_whom_the_grant_reaches() {
     let reach: Vec<&String> =
         lines.iter().filter(|line| line.contains("pull requests") || line.contains("Strangers")).collect();
     insta::assert_snapshot!(reach.iter().map(|line| line.trim()).collect::<Vec<_>>().join("\n"), @"
-    From then on, every build can read the credential, of pull requests too, of project `web`, and of what shares the role: `fork`.
+    Then every build of `web`, pull requests included, can read the credential, and so can those of all that share the role: `fork`.
     Strangers can get at it: `fork` builds pull requests of anybody.
     ");
     assert!(world.sim.role_policy("builds", GRANT).is_some());

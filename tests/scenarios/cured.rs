@@ -100,7 +100,7 @@ async fn the_plan_of_a_login_shows_the_diff() {
     insta::assert_snapshot!(planned.changes.clone().unwrap_or_default().replace(&arn, "<secret>"), @r#"
     + role codebuild-api: inline policy unthrottled-dockerhub
     +   Allow secretsmanager:GetSecretValue on <secret>*
-          From then on, every build can read the credential, of pull requests too, of project `api`, which alone has the role.
+          Then every build of `api`, pull requests included, can read the credential; no other project has this role.
     ~ project
     +   environment.environmentVariables DOCKERHUB_USERNAME = <secret>:username (SECRETS_MANAGER)
     +   environment.environmentVariables DOCKERHUB_PASSWORD = <secret>:password (SECRETS_MANAGER)
