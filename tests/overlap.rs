@@ -4,6 +4,7 @@
 
 mod support;
 
+use jiff::SignedDuration;
 use std::collections::BTreeMap;
 use support::cast::SCRIPT;
 use support::world::World;
@@ -73,6 +74,37 @@ async fn a_page_of_builds_is_read_while_the_next_is_listed() {
     })
     .await;
     assert!(tick.is_whole());
+}
+
+/// Answers that come late make no list of builds look as if it were not newest first, which would have all of it read each time.
+#[tokio::test]
+async fn pages_are_taken_in_the_order_of_the_list_however_their_builds_come() {
+    let world = account(0);
+    for _ in 0..250 {
+        world.sim.start_build("project-0");
+        world.sim.advance(SignedDuration::from_secs(10));
+    }
+    world.sim.settle_builds();
+    let tick = beside_a_tick(&world, async |gate| {
+        let (mut lists, mut reads) = (0, Vec::new());
+        while lists < 3 || reads.len() < 3 {
+            let call = gate.arrival().await.expect("a call");
+            if call.operation() == "ListBuilds" {
+                lists += 1;
+                call.serve(None);
+            } else {
+                reads.push(call);
+            }
+        }
+        reads.into_iter().rev().for_each(|call| call.serve(None));
+    })
+    .await;
+    assert!(tick.is_whole());
+    world.sim.open_gate();
+    world.sim.forget_calls();
+    let mut daemon = world.daemon().await;
+    assert!(world.tick(&mut daemon).await.is_whole());
+    assert_eq!(world.calls(), BTreeMap::from([("ListBuilds".to_string(), 1)]));
 }
 
 /// Builds that went well are read once, and take no more calls than they fill pages.
